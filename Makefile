@@ -8,7 +8,8 @@ PYTEST := $(BIN)/python -m pytest
 .PHONY: run test test-all chaos bench lint docs clean
 
 run: $(VENV)/installed
-	@$(BIN)/colonnade first-run $(FIRST)
+	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST); \
+	else $(BIN)/colonnade run structure.affinity --output $(FIRST) $(COMPLEX); fi
 	@$(BIN)/colonnade serve
 
 test: $(VENV)/installed-dev
