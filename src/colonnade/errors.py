@@ -117,8 +117,11 @@ def _problem(item: Any, located: _Located) -> Problem:
         near = difflib.get_close_matches(field.rsplit(".", 1)[-1], located.siblings, n=1)
         sentence = f"{field} is not a field of this service" + (f"; did you mean {near[0]}?" if near else ".")
     elif kind in ("value_error", "assertion_error"):
-        text = str(context.get("error") or item["msg"])
-        sentence = f"{field}: {text.rstrip('.')}." if located.info is not None else f"{text.rstrip('.')}."
+        text = str(context.get("error") or item["msg"]).rstrip(".")
+        named = text.partition(":")[0]
+        if located.info is None and named in located.siblings:  # a check of several fields that names the one at fault
+            return Problem(field=named, message=f"{text}.")
+        sentence = f"{field}: {text}." if located.info is not None else f"{text}."
     elif kind in ("literal_error", "enum"):
         sentence = f"{field} must be one of {context['expected']}, but is {shown}."
     else:
