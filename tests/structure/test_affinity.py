@@ -182,9 +182,7 @@ def test_figures_hold_every_contact() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_waters_hydrogens_ligands_and_nucleic_acids_change_nothing_and_are_said(
-    write: Write, engine: Any
-) -> None:
+def test_waters_hydrogens_ligands_and_nucleic_acids_change_nothing_and_are_said(write: Write, engine: Any) -> None:
     plain = binding_affinity(write(dimer()), engine=engine)
     lines = dimer()[:-1]
     lines += [atom_line(900, "H", "ALA", "A", 1, (0, 3.4, 0))]
@@ -204,8 +202,7 @@ def test_waters_hydrogens_ligands_and_nucleic_acids_change_nothing_and_are_said(
 def test_a_modified_residue_counts_as_its_parent(write: Write, engine: Any) -> None:
     lines = dimer()
     changed = [
-        ("HETATM" + line[6:]).replace("ALA A   3", "NEP A   3") if "ALA A   3" in line else line
-        for line in lines
+        ("HETATM" + line[6:]).replace("ALA A   3", "NEP A   3") if "ALA A   3" in line else line for line in lines
     ]
     his = [line.replace("ALA A   3", "HIS A   3") for line in lines]
     a, b = (
@@ -222,9 +219,7 @@ def test_insertion_codes_stay_apart(write: Write, engine: Any) -> None:
     plain = dimer(length=6)
     codes = {2: "  82 ", 3: "  82A", 4: "  82B", 5: "  82C"}
     inserted = [
-        line[:22] + codes[int(line[22:26])] + line[27:]
-        if line[:4] == "ATOM" and int(line[22:26]) in codes
-        else line
+        line[:22] + codes[int(line[22:26])] + line[27:] if line[:4] == "ATOM" and int(line[22:26]) in codes else line
         for line in plain
     ]
     a, b = (
@@ -250,9 +245,7 @@ def test_alternate_locations_several_models_and_missing_atoms_are_said(write: Wr
 def test_warnings_of_applicability(write: Write) -> None:
     result = binding_affinity(write(dimer()), engine="fast")
     text = " ".join(result.warnings)
-    assert (
-        "peptides: A (8 residues), B (8 residues)" in text and "the complexes of the benchmark have" in text
-    )
+    assert "peptides: A (8 residues), B (8 residues)" in text and "the complexes of the benchmark have" in text
     assert "overlap" in " ".join(binding_affinity(write(dimer(-2.0)), engine="fast").warnings)
     assert binding_affinity(example("3BZD"), engine="fast").warnings == ()
 
@@ -288,9 +281,7 @@ def test_an_unknown_engine() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_partners_without_contact(write: Write, engine: Any) -> None:
-    with pytest.raises(
-        StructureError, match=r"no contacts found between A and B: no heavy atoms are within 5.5 Å"
-    ):
+    with pytest.raises(StructureError, match=r"no contacts found between A and B: no heavy atoms are within 5.5 Å"):
         binding_affinity(write(dimer(gap=40.0)), engine=engine)
 
 

@@ -10,7 +10,5 @@ import pytest
 
 @pytest.mark.parametrize("module", ["", ".affinity", ".examples", ".residues", ".structures", ".surface"])
 def test_docstrings(module: str) -> None:
-    result = doctest.testmod(
-        importlib.import_module(f"colonnade.structure{module}"), optionflags=doctest.ELLIPSIS
-    )
+    result = doctest.testmod(importlib.import_module(f"colonnade.structure{module}"), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0

@@ -113,9 +113,7 @@ def test_insertion_codes_are_residues_of_their_own(write: Write) -> None:
         ("HIE", None, "HIS"),
     ],
 )
-def test_modified_residues_are_read_as_their_parent(
-    write: Write, name: str, extra: str | None, parent: str
-) -> None:
+def test_modified_residues_are_read_as_their_parent(write: Write, name: str, extra: str | None, parent: str) -> None:
     lines = alanine("A", 1, (0, 0, 0)) + alanine("A", 2, (3.3, 0, 0), resname=name, record="HETATM")
     if extra:
         lines.append(atom_line(40, extra, name, "A", 2, (5, 3, 3), record="HETATM"))
@@ -164,8 +162,7 @@ def test_author_numbering_of_mmcif(tmp_path: Path) -> None:
     for k, (label, author) in enumerate((("A", "X"), ("B", "Y"))):
         for n, (atom, x) in enumerate((("N", 0.0), ("CA", 1.5), ("C", 2.5), ("O", 3.0), ("CB", 1.5))):
             rows.append(
-                f"ATOM {5 * k + n} {atom[0]} {atom} . ALA {label} 1 1 ? {x} {6.0 * k} {n} 1.0 9.0 "
-                f"{100 + k} {author} 1"
+                f"ATOM {5 * k + n} {atom[0]} {atom} . ALA {label} 1 1 ? {x} {6.0 * k} {n} 1.0 9.0 {100 + k} {author} 1"
             )
     columns = (
         "group_PDB id type_symbol label_atom_id label_alt_id label_comp_id label_asym_id label_entity_id "
@@ -174,11 +171,7 @@ def test_author_numbering_of_mmcif(tmp_path: Path) -> None:
     )
     path = tmp_path / "a.cif"
     path.write_text(
-        "data_x\nloop_\n"
-        + "\n".join(f"_atom_site.{c}" for c in columns.split())
-        + "\n"
-        + "\n".join(rows)
-        + "\n"
+        "data_x\nloop_\n" + "\n".join(f"_atom_site.{c}" for c in columns.split()) + "\n" + "\n".join(rows) + "\n"
     )
     structure = read_structure(path)
     assert structure.chains == ("X", "Y")
@@ -228,9 +221,7 @@ def test_blank_chain_names_get_a_letter(write: Write) -> None:
         ),
     ],
 )
-def test_what_is_no_structure_is_refused_in_one_sentence(
-    write: Write, content: bytes, name: str, message: str
-) -> None:
+def test_what_is_no_structure_is_refused_in_one_sentence(write: Write, content: bytes, name: str, message: str) -> None:
     with pytest.raises(StructureError, match=message) as caught:
         check_structure_file(write(content, name))
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")

@@ -57,8 +57,6 @@ def test_stopping_early_decides_as_the_sums_do(threshold: float) -> None:
 def test_rigid_motion_changes_areas_only_by_the_cuts() -> None:
     structure = read_structure(example("2OOB")).protein
     radii = np.array([residues.radius(r, a) for r, a in zip(structure.resname, structure.atom, strict=True)])
-    turned = structure.moved(
-        np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.array([5.0, -3.0, 1.0])
-    )
+    turned = structure.moved(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.array([5.0, -3.0, 1.0]))
     before, after = atom_areas(structure.xyz, radii).sum(), atom_areas(turned.xyz, radii).sum()
     assert after == pytest.approx(before, rel=2e-3)

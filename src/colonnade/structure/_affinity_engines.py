@@ -36,9 +36,7 @@ def fast(used: Structure, groups: Groups, cutoff: float, accessibility: float) -
     )
 
 
-def _residue_pairs(
-    used: Structure, xyz: NDArray[np.float64], groups: Groups, cutoff: float
-) -> NDArray[np.int64]:
+def _residue_pairs(used: Structure, xyz: NDArray[np.float64], groups: Groups, cutoff: float) -> NDArray[np.int64]:
     from scipy.spatial import cKDTree
 
     index = {chain: g for g, group in enumerate(groups) for chain in group}
@@ -56,9 +54,7 @@ def _residue_pairs(
     return found
 
 
-def _surface_shares(
-    used: Structure, xyz: NDArray[np.float64], accessibility: float
-) -> tuple[float, float, float]:
+def _surface_shares(used: Structure, xyz: NDArray[np.float64], accessibility: float) -> tuple[float, float, float]:
     from colonnade.structure.surface import residues_above
 
     radii = np.array(list(map(residues.radius, used.resname.tolist(), used.atom.tolist())))
@@ -80,9 +76,7 @@ def prodigy(used: Structure, groups: Groups, cutoff: float, accessibility: float
         ) from None
     chains = [chain for group in groups for chain in group]
     if len(chains) > len(_LABELS):
-        raise StructureError(
-            f"selection: engine 'prodigy' takes at most {len(_LABELS)} chains; use engine='fast'."
-        )
+        raise StructureError(f"selection: engine 'prodigy' takes at most {len(_LABELS)} chains; use engine='fast'.")
     # One-letter chains and residues numbered by position: FreeSASA, inside, has room for no more.
     label = dict(zip(chains, _LABELS, strict=False))
     selection = [",".join(label[chain] for chain in group) for group in groups]

@@ -71,9 +71,7 @@ def parse(name: str, text: str) -> tuple[gemmi.Structure, list[str]]:
     named_mmcif = name.lower().removesuffix(".gz").endswith(("cif",))
     notes = []
     if is_mmcif != named_mmcif:
-        notes.append(
-            f"{name} holds {'mmCIF' if is_mmcif else 'PDB'} in spite of its name, and was read as that."
-        )
+        notes.append(f"{name} holds {'mmCIF' if is_mmcif else 'PDB'} in spite of its name, and was read as that.")
     if is_mmcif:
         notes += _numbering_notes(structure)
     return structure, notes
@@ -203,8 +201,7 @@ def _one_residue_per_site(atoms: _Atoms, issues: list[str]) -> _Atoms:
         keep[here[atoms.resname[here] != best]] = False
         i = here[0]
         issues.append(
-            f"Position {atoms.chain[i]} {atoms.resid[i]}{atoms.icode[i]} holds {' and '.join(weight)}; "
-            f"{best} is used."
+            f"Position {atoms.chain[i]} {atoms.resid[i]}{atoms.icode[i]} holds {' and '.join(weight)}; {best} is used."
         )
     return atoms.keep(keep)
 
@@ -221,9 +218,7 @@ def _one_location_per_atom(atoms: _Atoms, issues: list[str]) -> _Atoms:
     labelled = atoms.altloc != ""
     if labelled.any():
         count = len(np.unique(site[labelled]))
-        issues.append(
-            f"{count} residues have alternate locations; the one with the highest occupancy is used."
-        )
+        issues.append(f"{count} residues have alternate locations; the one with the highest occupancy is used.")
     if repeated := int((~keep & ~labelled).sum()):
         issues.append(f"{repeated} atoms are given twice under the same name; the first is used.")
     return atoms.keep(keep)
@@ -273,9 +268,7 @@ def _read_as_parents(
         if parent is None:
             kind[rows] = "ligand"
             count = len(np.unique(site[rows]))
-            issues.append(
-                f"{count} residues {name} have no parent among the twenty amino acids and are left out."
-            )
+            issues.append(f"{count} residues {name} have no parent among the twenty amino acids and are left out.")
             continue
         resname[rows] = parent
         known = residues.heavy_atoms(parent) | {"OXT"}
@@ -325,9 +318,7 @@ def _contents(structure: Structure) -> list[str]:
         notes.append(f"The file holds {waters} waters.")
     if (kind == "ligand").any():
         counts = Counter(resname[kind == "ligand"].tolist())
-        notes.append(
-            f"The file holds ligands or ions: {_first_few(f'{n} ({k})' for n, k in counts.items())}."
-        )
+        notes.append(f"The file holds ligands or ions: {_first_few(f'{n} ({k})' for n, k in counts.items())}.")
     if (kind == "nucleic").any():
         notes.append(f"Nucleic acid in chain {', '.join(dict.fromkeys(chain[kind == 'nucleic'].tolist()))}.")
     if inserted := int((structure.icode[first][kind == "protein"] != "").sum()):

@@ -266,9 +266,7 @@ def dissociation_constant(delta_g: float, temperature: float) -> float:
 def parse_selection(selection: Selection | None, structure: Structure) -> tuple[Group, ...]:
     """The partners as tuples of chain names, checked against the protein chains of `structure`."""
     if isinstance(selection, str):
-        raise StructureError(
-            f"selection: expected a list of partners such as ['A', 'B'], not the text {selection!r}."
-        )
+        raise StructureError(f"selection: expected a list of partners such as ['A', 'B'], not the text {selection!r}.")
     there = ", ".join(structure.chains) or "none"
     wanted: Selection = [[chain] for chain in structure.chains] if selection is None else selection
     groups = []
@@ -290,9 +288,7 @@ def parse_selection(selection: Selection | None, structure: Structure) -> tuple[
             f"protein chains there: {there}."
         )
     if twice := [chain for chain in dict.fromkeys(flat) if flat.count(chain) > 1]:
-        raise StructureError(
-            f"selection: chain {', '.join(twice)} is named more than once; partners share no chain."
-        )
+        raise StructureError(f"selection: chain {', '.join(twice)} is named more than once; partners share no chain.")
     return tuple(groups)
 
 
@@ -339,9 +335,7 @@ def _left_out(structure: Structure, groups: tuple[Group, ...]) -> list[str]:
     notes = list(structure.issues)
     chosen = {chain for group in groups for chain in group}
     if others := [chain for chain in structure.chains if chain not in chosen]:
-        notes.append(
-            f"Chains outside the selection are left out of contacts and surface: {', '.join(others)}."
-        )
+        notes.append(f"Chains outside the selection are left out of contacts and surface: {', '.join(others)}.")
     words = {"water": "waters", "ligand": "ligands and ions", "nucleic": "nucleic acids"}
     if unseen := [word for kind, word in words.items() if kind in structure.kind]:
         notes.append(f"The model is for protein only: {', '.join(unseen)} are left out.")
@@ -355,9 +349,7 @@ def _applicability(result: BindingAffinity) -> list[str]:
     notes = []
     low, high = BENCHMARK_DELTA_G
     if not low <= result.delta_g <= high:
-        notes.append(
-            f"ΔG of {result.delta_g:.1f} kcal/mol is outside the benchmark's range of {low} to {high}."
-        )
+        notes.append(f"ΔG of {result.delta_g:.1f} kcal/mol is outside the benchmark's range of {low} to {high}.")
     fewest, most = BENCHMARK_CONTACTS
     if result.distance_cutoff == DISTANCE_CUTOFF and not fewest <= result.n_contacts <= most:
         notes.append(f"{result.n_contacts} contacts; the complexes of the benchmark have {fewest} to {most}.")

@@ -50,9 +50,7 @@ def contact_map(affinity: BindingAffinity) -> go.Figure:
             )
     titles = [", ".join(group) for group in affinity.selection]
     figure.update_xaxes(title=f"residues of {' and '.join(titles[1:])}", categoryarray=columns, tickangle=-60)
-    figure.update_yaxes(
-        title=f"residues of {' and '.join(titles[:-1])}", categoryarray=rows, autorange="reversed"
-    )
+    figure.update_yaxes(title=f"residues of {' and '.join(titles[:-1])}", categoryarray=rows, autorange="reversed")
     figure.update_layout(
         title=f"Contacts of heavy atoms within {affinity.distance_cutoff:g} Å",
         height=max(420, 120 + 16 * len(rows)),

@@ -156,8 +156,7 @@ class Structure:
         """The text of a PDB file. Raises `StructureError` where the format has no room (long chain names)."""
         if any(len(chain) > 1 for chain in set(self.chain.tolist())) or len(self) > 99_999:
             raise StructureError(
-                f"{self.name} does not fit the PDB format (one-letter chain names, at most 99999 atoms); "
-                "use mmCIF."
+                f"{self.name} does not fit the PDB format (one-letter chain names, at most 99999 atoms); use mmCIF."
             )
         return str(self.to_gemmi().make_pdb_string())
 
@@ -223,8 +222,7 @@ def check_structure_file(path: str | Path) -> None:
     path = Path(path)
     if not path.name.lower().removesuffix(".gz").endswith(EXTENSIONS):
         raise StructureError(
-            f"{path.name} is not named like a structure file; "
-            f"expected one of {', '.join(EXTENSIONS)}, also with .gz."
+            f"{path.name} is not named like a structure file; expected one of {', '.join(EXTENSIONS)}, also with .gz."
         )
     structure = read_structure(path)
     if not structure.chains:
@@ -240,10 +238,7 @@ def describe_kinds(structure: Structure) -> str:
         "water": "waters",
         "ligand": "ligand or ion residues",
     }
-    return (
-        ", ".join(f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds)
-        or "no atoms"
-    )
+    return ", ".join(f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds) or "no atoms"
 
 
 def _stem(path: Path) -> str:
@@ -265,9 +260,7 @@ def _read_text(path: Path) -> str:
     if not data.strip():
         raise StructureError(f"{path.name} is empty.")
     if len(data) > MAX_BYTES:
-        raise StructureError(
-            f"{path.name} is larger than {MAX_BYTES // 2**20} MiB, the largest that is read."
-        )
+        raise StructureError(f"{path.name} is larger than {MAX_BYTES // 2**20} MiB, the largest that is read.")
     if b"\x00" in data:
         raise StructureError(f"{path.name} is not a text file, so neither PDB nor mmCIF.")
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
