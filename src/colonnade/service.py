@@ -111,18 +111,18 @@ class Service(Generic[In, Out]):
             raise explain(error, self.inputs) from None
 
     def example(self, title: str | None = None) -> Mapping[str, Any]:
-        """The raw inputs of one example; the first when no title is given.
+        """The raw inputs of one example: by its title or a part that only one title has; the first when none is given.
 
         Raises:
             ColonnadeError: there is no such example.
         """
-        if not self.examples:
-            raise ColonnadeError(f"{self.name} carries no example.")
-        if title is None:
-            return next(iter(self.examples.values()))
-        if title not in self.examples:
-            raise ColonnadeError(f"{self.name} has no example {title!r}; it has {_listed(self.examples)}.")
-        return self.examples[title]
+        titles = [name for name in self.examples if title is None or title.casefold() in name.casefold()]
+        if title in self.examples:
+            titles = [title]
+        if not titles or (title is not None and len(titles) > 1):
+            there = f"it has {_listed(self.examples)}" if self.examples else "it carries none"
+            raise ColonnadeError(f"{self.name} has no single example {title!r}; {there}.")
+        return self.examples[titles[0]]
 
 
 def service(
