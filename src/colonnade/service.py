@@ -117,7 +117,7 @@ class Service(Generic[In, Out]):
             ColonnadeError: there is no such example.
         """
         titles = [name for name in self.examples if title is None or title.casefold() in name.casefold()]
-        if title in self.examples:
+        if title is not None and title in self.examples:
             titles = [title]
         if not titles or (title is not None and len(titles) > 1):
             there = f"it has {_listed(self.examples)}" if self.examples else "it carries none"
