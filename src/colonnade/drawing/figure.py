@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colonnade.drawing.svg import INK
+from colonnade.drawing.svg import HEADING, INK
 from colonnade.drawing.values import COLORWAY, DASHES, array, color, dates, numbers, text
 
 WIDTH, HEIGHT = 7.2, 4.3  # inches; the page scales it
@@ -32,7 +32,8 @@ class Subplot:
 
     Attributes:
         categories: by axis ("x", "y"), the categories seen so far in order; empty for numbers and dates.
-        labelled: whether a trace of it belongs in the legend.
+        labelled: how many of its traces belong in the legend.
+        drawn: how many of its traces are drawn.
         stacked: what bars have been piled up, by position, for stacked bars.
     """
 
@@ -41,6 +42,7 @@ class Subplot:
     y: dict[str, Any]
     categories: dict[str, list[str]] = field(default_factory=lambda: {"x": [], "y": []})
     labelled: int = 0
+    drawn: int = 0
     stacked: dict[tuple[float, bool], float] = field(default_factory=dict)
     bars: tuple[int, int] = (0, 0)  # how many bar traces stand side by side, how many are drawn
 
@@ -83,17 +85,20 @@ def draw(spec: dict[str, Any], title: str = "") -> Figure:
         for index, trace in enumerate(data):
             subplot = subplots[_place(trace)]
             problem = _attempt(draw_trace, subplot, trace, layout, color(colorway[index % len(colorway)], COLORWAY[0]))
-            if problem is not None:
+            if problem is None:
+                subplot.drawn += 1
+            else:
                 missing.append(problem)
         for subplot in subplots.values():
             _finish(subplot, layout)
         _decorate(figure, layout, subplots, missing)
-        heading = text(layout.get("title")) or title
-        if heading:
+        heading = text(layout.get("title"))
+        if heading or title:
             top = max((s.axes.get_position().y1 for s in subplots.values()), default=0.9)
-            figure.text(0.5, top + 0.06, heading, ha="center", va="bottom", fontsize=11)
+            place = {"ha": "center", "va": "bottom", "fontsize": 11, "gid": None if heading else HEADING}
+            figure.text(0.5, top + 0.06, heading or text(title), **place)
         if missing or not data:
-            figure.text(0.02, -0.02, _confession(missing, bool(data)), ha="left", va="top", fontsize=8, style="italic")
+            figure.text(0.02, -0.02, _confession(missing, bool(data)), ha="left", va="top", fontsize=9, style="italic")
     return figure
 
 
@@ -207,6 +212,8 @@ def _count_bars(subplots: dict[str, Subplot], data: list[dict[str, Any]], layout
 
 def _finish(subplot: Subplot, layout: dict[str, Any]) -> None:
     axes = subplot.axes
+    if not subplot.drawn:
+        axes.set_axis_off()
     if hasattr(axes, "zaxis") or not axes.axison:
         return
     for name, settings in (("x", subplot.x), ("y", subplot.y)):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Axes and labels are drawn in this shade, which no trace happens to have; inside a page its text colour replaces it.
 INK = "#1d2431"
 _PAPER = "paper"
+HEADING = "heading"  # a title that a page shows above the drawing anyway
 _SVG = "http://www.w3.org/2000/svg"
 _REFERENCES = ("{http://www.w3.org/1999/xlink}href", "href")
 _FONT = "system-ui, 'Noto Sans', 'DejaVu Sans', sans-serif"
@@ -44,8 +45,10 @@ def standalone(figure: Figure) -> str:
 def inline(svg: str, anchor: str) -> str:
     """A `standalone` drawing as markup of a page: no size or paper of its own, ink in the page's text colour."""
     root = ElementTree.fromstring(svg.encode())
-    for child in [child for child in root if child.get("class") == _PAPER]:
-        root.remove(child)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.get("class") == _PAPER or child.get("id") == HEADING:
+                parent.remove(child)
     for name in ("width", "height"):
         root.attrib.pop(name, None)
     root.set("aria-hidden", "true")

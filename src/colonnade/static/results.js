@@ -69,6 +69,7 @@
         made[key] = { ...value, xaxis: inner(value.xaxis), yaxis: inner(value.yaxis), zaxis: inner(value.zaxis) };
       }
     }
+    made.margin = { l: 64, r: 24, t: layout.title || layout.annotations ? 64 : 24, b: 56, ...layout.margin };
     delete made.width;
     return made;
   }
