@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateFormatter, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from colonnade.drawing.svg import HEADING, INK
@@ -95,7 +96,7 @@ def draw(spec: dict[str, Any], title: str = "") -> Figure:
         heading = text(layout.get("title"))
         if heading or title:
             top = max((s.axes.get_position().y1 for s in subplots.values()), default=0.9)
-            place = {"ha": "center", "va": "bottom", "fontsize": 11, "gid": None if heading else HEADING}
+            place: Any = {"ha": "center", "va": "bottom", "fontsize": 11, "gid": None if heading else HEADING}
             figure.text(0.5, top + 0.06, heading or text(title), **place)
         if missing or not data:
             figure.text(0.02, -0.02, _confession(missing, bool(data)), ha="left", va="top", fontsize=9, style="italic")
@@ -232,6 +233,8 @@ def _finish(subplot: Subplot, layout: dict[str, Any]) -> None:
             getattr(axes, f"set_{name}ticks")(numbers(places), names[: len(places)])
         if settings.get("type") == "log":
             getattr(axes, f"set_{name}scale")("log")
+        if isinstance(axis.get_major_formatter(), AutoDateFormatter):
+            axis.set_major_formatter(ConciseDateFormatter(axis.get_major_locator()))  # type: ignore[no-untyped-call]
         _limit(axes, name, settings)
         if settings.get("showticklabels") is False:
             axis.set_tick_params(labelbottom=False, labelleft=False, labelright=False, labeltop=False)

@@ -105,7 +105,10 @@ def _scatter(subplot: Subplot, trace: Trace, layout: dict[str, Any], shade: Any)
     main = _opacity(trace, color(line.get("color") if "lines" in mode else single, color(single, shade)))
     label = _label(subplot, trace)
     if trace.get("fill") not in (None, "none"):
-        _fill(axes, trace, x, y, color(trace.get("fillcolor"), (*main[:3], 0.4 * main[3])))
+        area = _fill(axes, trace, (x, y), color(trace.get("fillcolor"), (*main[:3], 0.4 * main[3])))
+        if mode == "none" or line.get("width") == 0:  # the area is all that is seen of it
+            area.set_label(label)
+            label = None
     if "lines" in mode:
         style = DASHES.get(str(line.get("dash", "solid")), "-")
         steps = {"hv": "steps-post", "vh": "steps-pre", "hvh": "steps-mid"}.get(str(line.get("shape")), "default")
@@ -126,17 +129,16 @@ def _scatter(subplot: Subplot, trace: Trace, layout: dict[str, Any], shade: Any)
         _texts(axes, trace, x, y)
 
 
-def _fill(axes: Any, trace: Trace, x: Any, y: Any, shade: Any) -> None:
+def _fill(axes: Any, trace: Trace, at: tuple[Any, Any], shade: Any) -> Any:
     """The area under a curve; between a curve and the one before it, the area between the two."""
-    kind = trace["fill"]
+    (x, y), kind = at, trace["fill"]
     if kind == "toself":
-        axes.fill(x, y, color=shade, linewidth=0)
-    elif kind in ("tozerox", "tonextx"):
-        axes.fill_betweenx(y, x, 0, color=shade, linewidth=0)
-    elif kind == "tonexty" and axes.lines and len(axes.lines[-1].get_xdata()) == len(x):
-        axes.fill_between(x, y, np.asarray(axes.lines[-1].get_ydata()), color=shade, linewidth=0)
-    else:
-        axes.fill_between(x, y, 0, color=shade, linewidth=0)
+        return axes.fill(x, y, color=shade, linewidth=0)[0]
+    if kind in ("tozerox", "tonextx"):
+        return axes.fill_betweenx(y, x, 0, color=shade, linewidth=0)
+    if kind == "tonexty" and axes.lines and len(axes.lines[-1].get_xdata()) == len(x):
+        return axes.fill_between(x, y, np.asarray(axes.lines[-1].get_ydata()), color=shade, linewidth=0)
+    return axes.fill_between(x, y, 0, color=shade, linewidth=0)
 
 
 def _markers(subplot: Subplot, trace: Trace, layout: dict[str, Any], at: tuple[Any, Any], look: dict[str, Any]) -> None:
