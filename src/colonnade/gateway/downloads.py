@@ -60,6 +60,7 @@ def listing(id: str, run: runner.Run) -> list[ResultFile]:
         ResultFile(name=name, media_type=media_type, size=None, href=address(id, name))
         for path, _, result in run.results
         for name, media_type in formats.formats(path, result, taken)
+        if name not in {file.name for file in found}
     ]
     return found + made
 

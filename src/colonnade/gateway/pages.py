@@ -32,9 +32,9 @@ REFRESH = 3  # seconds after which a page without JavaScript asks again how a jo
 router = APIRouter(include_in_schema=False)
 
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(template: str, answer_status: int = 200, /, **values: Any) -> HTMLResponse:
     """A drawn page; what it shows changes, and so no browser keeps it."""
-    return HTMLResponse(draw(template, **values), status, headers={"cache-control": "no-store"})
+    return HTMLResponse(draw(template, **values), answer_status, headers={"cache-control": "no-store"})
 
 
 def error_page(error: Exception, *, signed_out: bool = False, next: str = "/") -> HTMLResponse:
@@ -55,10 +55,6 @@ class Card:
 
     service: Service[Any, Any]
     reason: str | None
-
-    @property
-    def name(self) -> str:
-        return self.service.name
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 import colonnade
 from colonnade.gateway.forms import RADIO_LIMIT, Bound
-from colonnade.inputs import LEVELS, human_size
+from colonnade.inputs import LEVELS
 from colonnade.render import environment as results_environment
 
 STATIC = "/static"
@@ -33,7 +33,7 @@ def environment() -> jinja2.Environment:
         cache_size=100,
     )
     own.filters = shared.filters | {
-        "size": human_size,
+        "size": decimal_size,
         "binary": binary_size,
         "duration": duration,
         "moment": moment,
@@ -50,7 +50,7 @@ def environment() -> jinja2.Environment:
 
 def draw(template: str, **values: Any) -> str:
     """A page."""
-    return environment().get_template(template).render(**values)
+    return environment().get_template(template).render({"signed_out": False} | values)
 
 
 @cache
@@ -73,6 +73,16 @@ def paper(reference: str) -> Markup:
     else:
         return escape(reference)
     return Markup('<a href="{}" rel="noreferrer">{}</a>').format(href, reference)
+
+
+def decimal_size(size: int) -> str:
+    """A number of bytes as people say it, e.g. "19 kB"."""
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.3g} {unit}"
 
 
 def binary_size(size: int) -> str:

@@ -31,8 +31,11 @@ async function show(figure) {
   place.after(frame);
 }
 
+/* The page's own colour, in the one notation that the scene format takes. */
 function background() {
-  return getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
+  const color = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
+  const parts = color.match(/[\d.]+/g)?.slice(0, 3).map((part) => Math.round(Number(part)).toString(16).padStart(2, "0"));
+  return color.startsWith("#") ? color : `#${parts.join("")}`;
 }
 
 document.addEventListener("themechange", () => {

@@ -13,7 +13,7 @@
     if (!button) return;
     button.hidden = false;
     button.querySelector("span").textContent = names[value];
-    button.setAttribute("aria-label", `Colours: ${value === "auto" ? "as the system" : value}`);
+    button.setAttribute("aria-label", `Colours: ${names[value]}`);
   }
 
   apply(read());
