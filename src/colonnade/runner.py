@@ -222,6 +222,8 @@ def sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "The job needed more memory than it may use."
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return "The job wrote a file larger than it may."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "There is no space left on the disk."
     return f"The service stopped with an internal error ({type(error).__name__}: {error}); its log tells more."

@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from ulid import ULID
 
 from colonnade.gateway import processes, queue
-from colonnade.gateway.engine import Engine, Outcome
+from colonnade.gateway.attempt import Outcome, settle
+from colonnade.gateway.engine import Engine
 from colonnade.gateway.queue import Claim
 from colonnade.gateway.settings import Settings
 from colonnade.gateway.store import GatewayRow, Store, Unavailable, now
@@ -43,7 +44,7 @@ class Dispatcher:
         self._store = store
         self._directory_of = directory_of
         self._running: dict[str, Claim] = {}
-        self._outcomes: deque[Outcome] = deque()
+        self._outcomes: deque[tuple[Claim, Outcome]] = deque()
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="colonnade-dispatcher", daemon=True)
@@ -81,8 +82,8 @@ class Dispatcher:
             if claim.id == id:
                 self.engine.cancel(claim.key)
 
-    def _report(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
+    def _report(self, claim: Claim, outcome: Outcome) -> None:
+        self._outcomes.append((claim, outcome))
         self.wake()
 
     # --- the thread ------------------------------------------------------------------------------
@@ -105,6 +106,7 @@ class Dispatcher:
         self._record_outcomes()
         if self._is_due("heartbeat", self._settings.heartbeat):
             self._heartbeat()
+            self._recover()
         if self._is_due("cancels", self._settings.poll):
             self._look_for_cancels()
         self._hand_over()
@@ -129,18 +131,17 @@ class Dispatcher:
 
     def _record_outcomes(self) -> None:
         while self._outcomes:
-            outcome = self._outcomes[0]  # stays until it is recorded: the database may be locked
-            self._record(outcome)
+            claim, outcome = self._outcomes[0]  # stays until it is recorded: the database may be locked
+            if outcome.status == "lost":
+                outcome = settle(self._directory_of(claim.run), claim.attempt) or outcome
+            self._record(claim.id, claim.attempt, outcome)
             self._outcomes.popleft()
-            self._running.pop(outcome.claim.key, None)
+            self._running.pop(claim.key, None)
             self.announce()
 
-    def _record(self, outcome: Outcome) -> None:
-        id, attempt = outcome.claim.id, outcome.claim.attempt
+    def _record(self, id: str, attempt: int, outcome: Outcome) -> None:
         with self._store.write() as session:
-            if outcome.status == "lost":
-                queue.give_back(session, id, attempt, self._settings.retries, cpu_seconds=outcome.cpu_seconds)
-            else:
+            if outcome.status != "lost":
                 queue.finish(
                     session,
                     id,
@@ -150,6 +151,32 @@ class Dispatcher:
                     cpu_seconds=outcome.cpu_seconds,
                     max_rss=outcome.max_rss,
                 )
+            elif self._stopping:
+                queue.release(session, id, attempt, lost=False, cpu_seconds=outcome.cpu_seconds)
+            else:
+                queue.give_back(session, id, attempt, self._settings.retries, cpu_seconds=outcome.cpu_seconds)
+
+    def _recover(self) -> None:
+        """Take up the running jobs of gateways that are gone."""
+        with self._store.read() as session:
+            rows = queue.running_elsewhere(session, self.id)
+            known = {row.id: row for row in session.scalars(select(GatewayRow))}
+        gone = {id for id, row in known.items() if id != self.id and self._is_gone(row)}
+        for row in rows:
+            if row.gateway in known and row.gateway not in gone:
+                continue
+            log.warning("Job %s was left by a gateway that is gone.", row.id)
+            outcome = settle(self._directory_of(row.run), row.attempt) or Outcome("lost")
+            self._record(row.id, row.attempt, outcome)
+            self.announce()
+        if gone:
+            with self._store.write() as session:
+                session.execute(delete(GatewayRow).where(GatewayRow.id.in_(gone)))
+
+    def _is_gone(self, row: GatewayRow) -> bool:
+        if row.host == processes.host():
+            return row.boot != processes.boot() or not processes.Process(row.pid, row.pid_started).alive
+        return (now() - row.heartbeat).total_seconds() > self._settings.heartbeat_stale
 
     def _heartbeat(self) -> None:
         me = processes.identify(os.getpid())

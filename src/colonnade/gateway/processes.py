@@ -57,13 +57,14 @@ def descendants(root: int) -> list[int]:
     found: list[int] = []
     waiting = [root]
     while waiting:
-        for child in _children(waiting.pop()):
+        for child in children(waiting.pop()):
             found.append(child)
             waiting.append(child)
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The living (or not yet collected) processes that `pid` is the parent of."""
     found: list[int] = []
     with suppress(FileNotFoundError, ProcessLookupError, NotADirectoryError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  (plain names, in a loop that runs often)

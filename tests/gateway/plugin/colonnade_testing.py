@@ -155,18 +155,23 @@ def stubborn(inputs: Seconds, job: Job) -> Value:
 @service("testing.daemon", title="Daemon", summary="Leaves a daemon behind.", paper="none", resources=SMALL)
 def daemon(inputs: Seconds, job: Job) -> Value:
     """Forks twice with a new session, as daemons do, and clears the daemon's environment."""
-    code = "import os, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(999)"
-    subprocess.run([sys.executable, "-c", code], env={}, check=True)
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"os.setsid(); os.fork()" in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    _tell(job, found)
+    code = """
+import os, sys, time
+os.fork() and os._exit(0)
+os.setsid()
+os.fork() and os._exit(0)
+with open(sys.argv[1] + ".draft", "w") as stream:
+    stream.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".draft", sys.argv[1])
+time.sleep(999)
+"""
+    told = job.directory / "pids"
+    told.unlink(missing_ok=True)
+    subprocess.run([sys.executable, "-c", code, str(told)], env={}, check=True)
+    while not told.exists():
+        time.sleep(0.01)
     time.sleep(inputs.seconds)
-    return _value(len(found))
+    return _value(0)
 
 
 def _tell(job: Job, pids: list[int]) -> None:
