@@ -64,7 +64,8 @@ def complete(directory: Path, *, refresh: bool = False) -> Run:
         return run
     made = dict(_downloads(run))
     for name, content in made.items():
-        replace_file(run.files / name, content)
+        if not (run.files / name).exists():  # a service may have written a file of that name without declaring it
+            replace_file(run.files / name, content)
     replace_file(directory / REPORT, html(run, made).encode())
     described = crate(run)
     if described is not None:

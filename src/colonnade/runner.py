@@ -241,8 +241,6 @@ def load(directory: Path) -> Run:
         raise ColonnadeError(f"{str(directory)!r} is not a run directory (it has no readable job.json).") from None
     path = directory / "result.json"
     result: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {"status": "pending"}
-    outputs = result.get("outputs", {})
-    titles = result.get("titles", {})
     return Run(
         directory=directory,
         service=description["service"],
@@ -252,9 +250,15 @@ def load(directory: Path) -> Run:
         software=description["software"],
         status=result["status"],
         error=result.get("error", ""),
-        outputs=outputs,
-        results=[(name, title, _at(outputs, name)) for name, title in titles.items()],
+        outputs=result.get("outputs", {}),
+        results=results_of(result),
     )
+
+
+def results_of(result: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """(path, title, typed value) of everything in the content of a `result.json`."""
+    outputs = result.get("outputs", {})
+    return [(name, title, _at(outputs, name)) for name, title in result.get("titles", {}).items()]
 
 
 _RESULT: TypeAdapter[Any] = TypeAdapter(AnyResult)

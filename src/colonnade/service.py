@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -95,7 +96,7 @@ class Service(Generic[In, Out]):
     @cached_property
     def description(self) -> str:
         """The function's docstring: what the method does, for the page and the help."""
-        return (self.function.__doc__ or self.summary).strip()
+        return inspect.cleandoc(self.function.__doc__ or self.summary)
 
     def parse(self, values: Mapping[str, Any] | BaseModel, files: FileSource = local_file) -> In:
         """Validate raw values into the service's inputs.
