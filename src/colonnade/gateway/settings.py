@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=_default_folder, description="folder of the database, the files and the runs")
     host: str = Field("127.0.0.1", description="address that the web server binds to")
     port: int = Field(8000, ge=0, le=65535, description="port of the web server; 0 takes any free one")
+    hosts: tuple[str, ...] = Field((), description="further host names under which the gateway answers")
     database: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data folder")
     busy_timeout: float = Field(10.0, gt=0, description="seconds to wait for another writer of the database")
 
