@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 
 run: $(VENV)/installed
 	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST); \
-	else $(BIN)/colonnade run structure.affinity --output $(FIRST) $(COMPLEX); fi
+	else $(BIN)/colonnade run structure.affinity --example 3BZD --output $(FIRST); fi
 	@$(BIN)/colonnade serve
 
 test: $(VENV)/installed-dev

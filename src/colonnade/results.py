@@ -33,11 +33,12 @@ class _Result(BaseModel):
 
 
 class Estimate(_Result):
-    """A number with its standard error (None: exact or unknown, said in the caption) and unit."""
+    """A number with its unit, and its standard error or an interval (neither: exact, or said in the caption)."""
 
     kind: Literal["estimate"] = "estimate"
     value: float
     error: float | None = Field(None, ge=0)
+    interval: tuple[float, float] | None = None
     unit: str = ""
 
     def __str__(self) -> str:
@@ -45,7 +46,9 @@ class Estimate(_Result):
 
     @property
     def text(self) -> str:
-        """Value and error rounded to two digits of the error: "-9.4 ± 1.9"."""
+        """Value and error to two digits of the error, "-9.4 ± 1.9"; value and interval to two, "13 (5.4 to 33)"."""
+        if self.error is None and self.interval is not None:
+            return f"{self.value:.2g} ({self.interval[0]:.2g} to {self.interval[1]:.2g})"
         if self.error is None or not self.error > 0 or not math.isfinite(self.error):
             return f"{self.value:.6g}"
         digits = 1 - math.floor(math.log10(self.error))

@@ -270,7 +270,9 @@ def reference(request: Request) -> HTMLResponse:
 
 @router.post(SIGN_IN)
 async def sign_in(
-    request: Request, token: Annotated[str, Form(max_length=500)] = "", next: Annotated[str, Form(max_length=2000)] = "/"
+    request: Request,
+    token: Annotated[str, Form(max_length=500)] = "",
+    next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Let in who gives the token."""
     access: Access = request.app.state.access

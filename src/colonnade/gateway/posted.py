@@ -82,9 +82,7 @@ def values(fields: Sequence[Field], typed: Mapping[str, Any]) -> dict[str, Any]:
             found[item.name] = None if raw is None else values(item.children, raw)
         elif item.kind == "rows":
             found[item.name] = [values(item.children, row) for row in raw]
-        elif item.kind in ("boolean", "files", "choices"):
-            found[item.name] = _plain(item, raw)
-        elif raw not in ("", None):
+        elif item.kind in ("boolean", "files", "choices") or raw not in ("", None):
             found[item.name] = _plain(item, raw)
         else:
             _leave_empty(item, found)

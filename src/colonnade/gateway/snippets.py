@@ -82,12 +82,10 @@ def _literal(value: Any, indent: int = 0) -> str:
 def _curl(run: Run, address: str) -> str:
     lines = ['TOKEN="…"  # behind token= in the address that `colonnade serve` printed']
     for file in {file["sha256"]: file for file in _files(run.inputs)}.values():
-        lines.append(
-            f'curl -H "Authorization: Bearer $TOKEN" -T {shlex.quote(file["name"])} {address}/api/v1/uploads/'
-        )
+        lines.append(f'curl -H "Authorization: Bearer $TOKEN" -T {shlex.quote(file["name"])} {address}/api/v1/uploads/')
     body = json.dumps({"inputs": run.inputs, "seed": run.seed}, ensure_ascii=False, indent=1)
     lines.append(
-        f'curl -H "Authorization: Bearer $TOKEN" --json @- {address}/api/v1/services/{run.service}/jobs <<\'END\'\n'
+        f"curl -H \"Authorization: Bearer $TOKEN\" --json @- {address}/api/v1/services/{run.service}/jobs <<'END'\n"
         f"{body}\nEND"
     )
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -129,17 +130,19 @@ def affinity(inputs: AffinityInputs, job: Job) -> AffinityOutputs:
     (charged, polar, apolar) and adds the make-up of the surface that stays outside the interface. On the 81 complexes
     it was fitted on, it is off by 1.9 kcal/mol (root mean square); that error stands beside every prediction.
     """
-    from colonnade.structure import binding_affinity, contact_classes, contact_map
+    from colonnade.structure import binding_affinity, contact_classes, contact_map, read_structure
 
     job.log(f"Reading {inputs.structure.name}")
+    structure = replace(
+        read_structure(inputs.structure.path, model=inputs.model), name=inputs.structure.name.partition(".")[0]
+    )
     found = binding_affinity(
-        inputs.structure.path,
+        structure,
         inputs.selection,
         temperature=inputs.temperature,
         distance_cutoff=inputs.distance_cutoff,
         accessibility=inputs.accessibility,
         engine=inputs.engine,
-        model=inputs.model,
     )
     job.log(str(found))
     return AffinityOutputs(
@@ -152,9 +155,10 @@ def affinity(inputs: AffinityInputs, job: Job) -> AffinityOutputs:
         ),
         kd=Estimate(
             value=found.kd,
+            interval=(found.kd_low, found.kd_high),
             unit="M",
             title=f"Dissociation constant Kd at {found.temperature:g} °C",
-            caption=f"From {found.kd_low:.1e} to {found.kd_high:.1e} M within the model's error.",
+            caption="The interval is that of the model's error in ΔG.",
         ),
         notes=list(found.warnings) or ["Nothing in the file or the settings limits the use of this prediction."],
         complex=_complex(found, inputs.structure, job),
