@@ -214,7 +214,9 @@ def _is_visit(request: Request) -> bool:
 def _load_again(request: Request) -> Response:
     """Have the browser ask once more from a page of ours, which brings the cookie along when there is one."""
     query = f"?{request.url.query}" if request.url.query else ""
-    response = HTMLResponse('<!doctype html><html lang="en"><title>Colonnade</title><p>Opening the gateway …</p></html>')
+    response = HTMLResponse(
+        '<!doctype html><html lang="en"><title>Colonnade</title><p>Opening the gateway …</p></html>'
+    )
     response.headers["refresh"] = f"0; url={quote(clean_path(request.url.path), safe=_IN_PATH)}{query}"
     return response
 

@@ -126,7 +126,11 @@ def cancel_job(gateway: Behind, row: TheJob) -> views.Job:
 
 
 @router.post(
-    "/jobs/{id}/rerun", status_code=201, tags=["jobs"], operation_id="rerun_job", responses=responses(404, 409, 422, 507)
+    "/jobs/{id}/rerun",
+    status_code=201,
+    tags=["jobs"],
+    operation_id="rerun_job",
+    responses=responses(404, 409, 422, 507),
 )
 def rerun_job(gateway: Behind, row: TheJob, response: Response) -> views.Job:
     """Queue the same request once more, to be run anew."""

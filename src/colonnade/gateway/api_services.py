@@ -70,9 +70,7 @@ def make_router() -> APIRouter:
     """The routes of the services that are installed now."""
     router = APIRouter(prefix=f"{PREFIX}/services", tags=["services"])
     router.add_api_route("", list_services, methods=["GET"], responses=responses(), operation_id="list_services")
-    router.add_api_route(
-        "/{name}", get_service, methods=["GET"], responses=responses(404), operation_id="get_service"
-    )
+    router.add_api_route("/{name}", get_service, methods=["GET"], responses=responses(404), operation_id="get_service")
     for service in services().values():
         _add_path(router, service)
     router.add_api_route("/{name}/jobs", submit_unknown, methods=["POST"], include_in_schema=False)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from colonnade.drawing import draw_molecule
 from colonnade.errors import ColonnadeError, UnknownService
 from colonnade.gateway import downloads, snippets
 from colonnade.gateway.access import SIGN_IN, WRONG_TOKEN, Access, clean_path
@@ -182,7 +184,7 @@ def _known(name: str) -> Service[Any, Any] | None:
 def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
     if run is None:
         return {"run": None, "log": Progress(), "numbers": [], "views": [], "files": [], "snippets": []}
-    shown: list[View] = views(run, lambda name: downloads.address(row.id, name))
+    shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]
     address = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return {
@@ -191,8 +193,28 @@ def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
         "numbers": numbers,
         "views": [view for view in shown if view.kind not in ("estimate", "value")],
         "files": downloads.listing(row.id, run),
-        "snippets": snippets.same_run(run, address),
+        "snippets": snippets.same_run(run, _known(row.service), address),
     }
+
+
+def _pictured(id: str, view: View) -> View:
+    """A structure with the address of its drawing, for browsers without scripts or without WebGL."""
+    if view.kind != "structure3d":
+        return view
+    return replace(view, picture_href=f"/jobs/{id}/pictures/{quote(view.path, safe='')}.svg")
+
+
+@router.get("/jobs/{id}/pictures/{path}.svg")
+def picture(gateway: Behind, row: TheJob, path: str) -> Response:
+    """The drawing of a structure."""
+    headers = {"content-security-policy": downloads.FILE_POLICY}
+    run = downloads.finished(gateway, row)
+    for name, _, value in run.results:
+        if name == path and isinstance(value, Structure3D):
+            drawn = draw_molecule(value, run.files / value.file)
+            if drawn is not None:
+                return Response(drawn, media_type="image/svg+xml", headers=headers)
+    raise HTTPException(404, "There is no such drawing.")
 
 
 @router.post("/jobs/{id}/{action}")
@@ -270,7 +292,9 @@ def reference(request: Request) -> HTMLResponse:
 
 @router.post(SIGN_IN)
 async def sign_in(
-    request: Request, token: Annotated[str, Form(max_length=500)] = "", next: Annotated[str, Form(max_length=2000)] = "/"
+    request: Request,
+    token: Annotated[str, Form(max_length=500)] = "",
+    next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Let in who gives the token."""
     access: Access = request.app.state.access
