@@ -25,6 +25,7 @@ from colonnade.gateway.store import STATES, JobRow, UsageRow
 from colonnade.gateway.templating import draw
 from colonnade.gateway.views import queue_position
 from colonnade.render import View, views
+from colonnade.results import Structure3D
 from colonnade.runner import Run
 from colonnade.service import Service, broken_plugins, get, services
 
