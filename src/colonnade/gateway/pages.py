@@ -30,6 +30,7 @@ from colonnade.runner import Run
 from colonnade.service import Service, broken_plugins, get, services
 
 PAGE_LENGTH = 50
+MAX_PRINTED = 20_000  # bytes of an engine's output on a page; the archive has it all
 REFRESH = 3  # seconds after which a page without JavaScript asks again how a job does
 
 router = APIRouter(include_in_schema=False)
@@ -184,18 +185,29 @@ def _known(name: str) -> Service[Any, Any] | None:
 
 def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
     if run is None:
-        return {"run": None, "log": Progress(), "numbers": [], "views": [], "files": [], "snippets": []}
+        return {"run": None, "log": Progress(), "printed": "", "numbers": [], "views": [], "files": [], "snippets": []}
     shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]
     address = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return {
         "run": run,
         "log": progress(run.directory / "events.jsonl"),
+        "printed": _printed(run),
         "numbers": numbers,
         "views": [view for view in shown if view.kind not in ("estimate", "value")],
         "files": downloads.listing(row.id, run),
         "snippets": snippets.same_run(run, _known(row.service), address),
     }
+
+
+def _printed(run: Run) -> str:
+    """The last of what the engines printed."""
+    try:
+        with (run.directory / "log.txt").open("rb") as stream:
+            stream.seek(max(stream.seek(0, 2) - MAX_PRINTED, 0))
+            return stream.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _pictured(id: str, view: View) -> View:
