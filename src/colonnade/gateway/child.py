@@ -17,10 +17,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from colonnade.gateway import processes
-from colonnade.gateway.attempt import Outcome, settle
+from colonnade.gateway.attempt import CANCELLED, Outcome, settle
 from colonnade.gateway.keeper import keep
 from colonnade.gateway.order import Order
-from colonnade.gateway.queue import CANCELLED
 from colonnade.gateway.service_process import clean_environment
 
 log = logging.getLogger(__name__)
