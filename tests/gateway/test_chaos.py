@@ -32,6 +32,9 @@ BEGIN INSERT INTO ends VALUES (NEW.id, NEW.state); END;
 """
 
 
+LEVELS = ("gateway", "worker", "fork server", "keeper")
+
+
 class Fleet:
     """Some gateway processes over one data folder."""
 
@@ -48,19 +51,18 @@ class Fleet:
 
     def kill_one(self, generator: random.Random) -> str:
         """Kill a gateway, a Dask worker, a fork server or a keeper: any but the services' own processes."""
-        level = generator.choice(["gateway", "worker", "fork server", "keeper"])
-        victims: list[psutil.Process] = list(self.members)
-        for _ in range(["gateway", "worker", "fork server", "keeper"].index(level)):
-            victims = [child for parent in victims for child in _children(parent)]
-        if not victims:
-            return "none"
+        levels: list[list[psutil.Process]] = [list(self.members)]
+        while len(levels) < len(LEVELS):
+            levels.append([child for parent in levels[-1] for child in _children(parent)])
+        level = generator.choice([number for number, found in enumerate(levels) if found])
+        victims = levels[level]
         victim = generator.choice(victims)
         with suppress(psutil.NoSuchProcess):
             victim.kill()
         if victim in self.members:
             victim.wait()
             self.members[self.members.index(victim)] = self._start()
-        return level
+        return LEVELS[level]
 
     def stop(self) -> None:
         for member in self.members:

@@ -57,7 +57,7 @@ class Jobs:
             finally:
                 with self._lock:
                     del self._keepers[order.key]
-                process.join()
+                # The keeper is not waited for: it is the fork server's child, and its last word has been heard.
 
     def tell(self, key: str, word: str) -> None:
         """Send a word ("cancel", "stop") to a job; one that has not started yet never will."""

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Update, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from colonnade.gateway.attempt import CANCELLED
@@ -227,8 +227,7 @@ def _changed(session: Session, change: Update) -> bool:
 
 def _count(session: Session, service: str, outcome: str, cpu_seconds: float, ended: datetime) -> None:
     """Add one job to the usage of its month, in the transaction that ends the job."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(UsageRow).values(
+    row = _insert(session)(UsageRow).values(
         month=ended.strftime("%Y-%m"), service=service, outcome=outcome, jobs=1, cpu_seconds=cpu_seconds
     )
     session.execute(
@@ -237,3 +236,12 @@ def _count(session: Session, service: str, outcome: str, cpu_seconds: float, end
             set_={"jobs": UsageRow.jobs + 1, "cpu_seconds": UsageRow.cpu_seconds + cpu_seconds},
         )
     )
+
+
+def _insert(session: Session) -> Any:
+    """`INSERT ... ON CONFLICT` in the words of the database; PostgreSQL's take long to import."""
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    return sqlite.insert
