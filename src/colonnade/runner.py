@@ -31,7 +31,7 @@ import colonnade
 from colonnade.errors import BadInput, ColonnadeError, JobFailed
 from colonnade.inputs import FileSource, InputFile, local_file
 from colonnade.job import Event, Job, replace_file
-from colonnade.results import AnyResult, walk
+from colonnade.results import AnyResult, plain, walk
 from colonnade.service import Service, get
 
 Status = Literal["pending", "succeeded", "failed"]
@@ -206,7 +206,7 @@ def _success(service: Service[Any, Any], outputs: Any, files: Path) -> dict[str,
         if named is not None and not (files / named).is_file():
             raise FileNotFoundError(f"result {title!r} names the file {named!r}, which the service did not write")
     titles = {path: title for path, title, _ in walk(outputs)}
-    return {"status": "succeeded", "outputs": outputs.model_dump(mode="json"), "titles": titles}
+    return {"status": "succeeded", "outputs": plain(outputs), "titles": titles}
 
 
 def sentence(error: BaseException) -> str:
