@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -119,9 +120,10 @@ class Job:
         report = self.bar(label, len(items))
         results: list[R] = []
         report(0)
-        for result in fan_out(function, items, self.cores):
-            results.append(result)
-            report(len(results))
+        with closing(fan_out(function, items, self.cores)) as found:
+            for result in found:
+                results.append(result)
+                report(len(results))
         return results
 
     def artifact(
