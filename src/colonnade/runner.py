@@ -228,22 +228,22 @@ def load(directory: Path) -> Run:
     """
     try:
         description = json.loads((directory / "job.json").read_bytes())
-    except (OSError, ValueError):
+        parts = {name: description[name] for name in ("service", "version", "inputs", "seed", "software")}
+    except (OSError, ValueError, KeyError, TypeError):
         raise ColonnadeError(f"{str(directory)!r} is not a run directory (it has no readable job.json).") from None
     path = directory / "result.json"
-    result: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {"status": "pending"}
-    return Run(
-        directory=directory,
-        service=description["service"],
-        version=description["version"],
-        inputs=description["inputs"],
-        seed=description["seed"],
-        software=description["software"],
-        status=result["status"],
-        error=result.get("error", ""),
-        outputs=result.get("outputs", {}),
-        results=results_of(result),
-    )
+    try:
+        result: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {"status": "pending"}
+        return Run(
+            directory=directory,
+            status=result["status"],
+            error=result.get("error", ""),
+            outputs=result.get("outputs", {}),
+            results=results_of(result),
+            **parts,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ColonnadeError(f"The result.json of the run directory {str(directory)!r} cannot be read.") from None
 
 
 def results_of(result: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
