@@ -79,12 +79,18 @@ def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> _Located:
             if _is_tag(step, owner):
                 continue
             info = None
-            path.append(str(step))
+            path.append(_name(step))
         elif isinstance(step, int):
             arguments = get_args(_unwrap(annotation))
             annotation = arguments[0] if arguments else None
-            path.append(str(step))
+            path.append(_name(step))
     return _Located(".".join(path) or "inputs", info, siblings)
+
+
+def _name(step: int | str) -> str:
+    """A step as a message shows it; a name that somebody made up may be long, empty, or hold anything."""
+    text = str(step)
+    return text if text.isidentifier() and len(text) <= MAX_SHOWN else text if isinstance(step, int) else shorten(text)
 
 
 def _is_tag(step: object, owner: type[BaseModel]) -> bool:

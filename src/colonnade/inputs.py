@@ -19,7 +19,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     TypeAdapter,
-    model_validator,
+    field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticUndefined, core_schema
@@ -68,14 +68,21 @@ class Inputs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, str_max_length=MAX_TEXT)
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _no_control_characters(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for name, value in data.items():
-                if isinstance(value, str) and _CONTROL.search(value):
-                    raise ValueError(f"{name} holds a control character, which no field takes")
-        return data
+    def _no_control_characters(cls, value: Any) -> Any:
+        if _holds_control(value):
+            raise ValueError("it holds a control character, which no field takes")
+        return value
+
+
+def _holds_control(value: Any) -> bool:
+    """Whether a text, or one inside lists and groups, holds a control character."""
+    if isinstance(value, str):
+        return _CONTROL.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(_holds_control(item) for item in value.values())
+    return isinstance(value, list | tuple | set | frozenset) and any(_holds_control(item) for item in value)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -150,7 +157,9 @@ class InputFile:
         return {"sha256": self.sha256, "name": self.name, "size": self.size}
 
 
-MAX_NAME = 120
+MAX_NAME = 120  # characters
+MAX_NAME_BYTES = 240  # file systems take 255, and the run directory puts a checksum before the name
+MAX_SUFFIX = 20
 # Control characters, and those that make a name read otherwise than it is (bidirectional overrides, invisible marks).
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -166,7 +175,13 @@ def safe_name(name: str) -> str:
     if not kept:
         raise ValueError(f"the file name {name[:40]!r} has no usable character")
     stem, dot, suffix = kept.rpartition(".")
-    return kept if len(kept) <= MAX_NAME else stem[: MAX_NAME - len(suffix) - 1] + dot + suffix
+    if not stem or len(suffix) > MAX_SUFFIX:
+        stem, dot, suffix = kept, "", ""
+    ending = dot + suffix
+    stem = stem[: MAX_NAME - len(ending)]
+    while len((stem + ending).encode()) > MAX_NAME_BYTES:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def local_file(reference: str | Mapping[str, Any]) -> Path:

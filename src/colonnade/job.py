@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from colonnade.fanout import fan_out
-from colonnade.results import Artifact, Figure, Table
+from colonnade.results import Artifact, Figure, Table, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +102,7 @@ class Job:
     def preview(self, result: Figure | Table | Any, name: str = "preview") -> None:
         """Show an intermediate plot or table while the job runs; a later one of the same name replaces it."""
         shown = result if isinstance(result, Figure | Table) else Figure.of(result)
-        self._emit({"kind": "preview", "name": name, "result": shown.model_dump(mode="json")})
+        self._emit({"kind": "preview", "name": name, "result": plain(shown)})
 
     def _emit(self, event: Event) -> None:
         event = {"time": round(time.time(), 3)} | event
@@ -118,9 +120,10 @@ class Job:
         report = self.bar(label, len(items))
         results: list[R] = []
         report(0)
-        for result in fan_out(function, items, self.cores):
-            results.append(result)
-            report(len(results))
+        with closing(fan_out(function, items, self.cores)) as found:
+            for result in found:
+                results.append(result)
+                report(len(results))
         return results
 
     def artifact(
@@ -164,7 +167,8 @@ class Job:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old or the new content whole, also after a power cut."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    # Named for the thread too: two threads of a gateway may write the same report.
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with draft.open("wb") as stream:
             stream.write(content)

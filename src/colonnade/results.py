@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MAX_CELLS = 200_000  # a larger table belongs in an Artifact
 Cell = float | int | str | bool | None
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class Outputs(BaseModel):
@@ -77,6 +78,24 @@ class Table(_Result):
     kind: Literal["table"] = "table"
     columns: list[Column]
     data: list[list[Cell]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_again(cls, values: Any) -> Any:
+        """JSON has no NaN and no infinity: they are written as strings, and read back in columns of numbers."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("data"), list):
+            return values
+        columns, data = values.get("columns"), values["data"]
+        if not isinstance(columns, list) or len(columns) != len(data):
+            return values
+        kinds = [column.get("type") if isinstance(column, Mapping) else column.type for column in columns]
+        read = [
+            [_NOT_FINITE.get(cell, cell) if isinstance(cell, str) else cell for cell in cells]
+            if kind == "number" and isinstance(cells, list)
+            else cells
+            for kind, cells in zip(kinds, data, strict=True)
+        ]
+        return {**values, "data": read}
 
     @model_validator(mode="after")
     def _rectangular(self) -> Table:
@@ -142,8 +161,26 @@ class Figure(_Result):
     def of(cls, figure: Any, *, title: str = "", caption: str = "") -> Figure:
         """Take a `plotly.graph_objects.Figure` (or its dict)."""
         spec = json.loads(figure.to_json()) if hasattr(figure, "to_json") else dict(figure)
-        spec.get("layout", {}).pop("template", None)  # the page's own light or dark theme applies
+        if "layout" in spec:  # without its theme: the page's own light or dark one applies
+            spec["layout"] = {name: value for name, value in dict(spec["layout"]).items() if name != "template"}
         return cls(spec=spec, title=title, caption=caption)
+
+    @field_validator("spec")
+    @classmethod
+    def _finite(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        """What is no number is a gap to Plotly, and JSON calls it null."""
+        cleaned: dict[str, Any] = _gaps(spec)
+        return cleaned
+
+
+def _gaps(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _gaps(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_gaps(item) for item in value]
+    return value
 
 
 class _FileResult(_Result):
@@ -201,6 +238,12 @@ class Model(_FileResult):
 
 Result = Estimate | Table | Figure | Artifact | Structure3D | Video | Model
 AnyResult = Annotated[Result, Field(discriminator="kind")]
+
+
+def plain(outputs: BaseModel) -> dict[str, Any]:
+    """A result or outputs as JSON knows values: NaN and infinities, which it does not, as strings."""
+    values: dict[str, Any] = json.loads(outputs.model_dump_json())
+    return values
 
 
 def walk(outputs: BaseModel) -> Iterator[tuple[str, str, Any]]:

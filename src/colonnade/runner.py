@@ -31,7 +31,7 @@ import colonnade
 from colonnade.errors import BadInput, ColonnadeError, JobFailed
 from colonnade.inputs import FileSource, InputFile, local_file
 from colonnade.job import Event, Job, replace_file
-from colonnade.results import AnyResult, walk
+from colonnade.results import AnyResult, plain, walk
 from colonnade.service import Service, get
 
 Status = Literal["pending", "succeeded", "failed"]
@@ -213,7 +213,7 @@ def _success(service: Service[Any, Any], outputs: Any, files: Path) -> dict[str,
         if named is not None and not (files / named).is_file():
             raise FileNotFoundError(f"result {title!r} names the file {named!r}, which the service did not write")
     titles = {path: title for path, title, _ in walk(outputs)}
-    return {"status": "succeeded", "outputs": outputs.model_dump(mode="json"), "titles": titles}
+    return {"status": "succeeded", "outputs": plain(outputs), "titles": titles}
 
 
 def sentence(error: BaseException) -> str:
@@ -237,22 +237,22 @@ def load(directory: Path) -> Run:
     """
     try:
         description = json.loads((directory / "job.json").read_bytes())
-    except (OSError, ValueError):
+        parts = {name: description[name] for name in ("service", "version", "inputs", "seed", "software")}
+    except (OSError, ValueError, KeyError, TypeError):
         raise ColonnadeError(f"{str(directory)!r} is not a run directory (it has no readable job.json).") from None
     path = directory / "result.json"
-    result: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {"status": "pending"}
-    return Run(
-        directory=directory,
-        service=description["service"],
-        version=description["version"],
-        inputs=description["inputs"],
-        seed=description["seed"],
-        software=description["software"],
-        status=result["status"],
-        error=result.get("error", ""),
-        outputs=result.get("outputs", {}),
-        results=results_of(result),
-    )
+    try:
+        result: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {"status": "pending"}
+        return Run(
+            directory=directory,
+            status=result["status"],
+            error=result.get("error", ""),
+            outputs=result.get("outputs", {}),
+            results=results_of(result),
+            **parts,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ColonnadeError(f"The result.json of the run directory {str(directory)!r} cannot be read.") from None
 
 
 def results_of(result: Mapping[str, Any]) -> list[tuple[str, str, Any]]:

@@ -84,6 +84,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture
 def idle(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway whose engine is not started: what is submitted stays queued."""
-    found = Gateway(settings(tmp_path / "data"))
+    found = Gateway(settings(tmp_path / "data", upload_limit=10_000_000))
     yield found
     found.store.close()

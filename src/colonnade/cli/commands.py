@@ -1,4 +1,4 @@
-"""The commands, and the parser that is made of them."""
+"""The commands, and the parser that is made of them. What a command needs is imported when it is the one."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 import colonnade
 from colonnade.cli import options
-from colonnade.cli.local import report, run_service, show
-from colonnade.cli.output import STOPPED, WRONG, refuse, say
-from colonnade.cli.remote import REMOTE, submit_service
-from colonnade.cli.serving import serve
-from colonnade.errors import ColonnadeError
+from colonnade.cli.output import STOPPED, refuse, say
+from colonnade.errors import ColonnadeError, JobFailed
+from colonnade.runner import sentence
 from colonnade.service import Service, get, services
 
 _RUN = Group("This run", sort_key=-1)
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Answer with one JSON document.")]
 
 
 def run(arguments: list[str]) -> int:
@@ -42,8 +39,8 @@ def run(arguments: list[str]) -> int:
         return refuse(ColonnadeError(_sentence(error)), as_json=as_json)
     except ColonnadeError as error:
         return refuse(error, as_json=as_json)
-    except BrokenPipeError:
-        return WRONG
+    except OSError as error:  # a full disk, a closed pipe
+        return refuse(JobFailed(sentence(error)), as_json=as_json)
     return result if isinstance(result, int) else 0
 
 
@@ -59,6 +56,8 @@ def _spelled(arguments: list[str]) -> list[str]:
 
 
 def _sentence(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"{error.unused_tokens[0]!r} is not expected here; values belong behind the name of an option."
     text = " ".join(str(error).split()).replace('"', "'")
     return text if text.endswith((".", "?")) else f"{text}."
 
@@ -72,23 +71,33 @@ def parser(arguments: list[str]) -> App:
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
-    app.command(_services, name="services")
-    app.command(show, name="show")
+    for name, (target, help) in _COMMANDS.items():
+        app.command(target, name=name, help=help)
     run_app = App(name="run", help="Run a service here, in a folder of its own.", help_format="plaintext")
     submit_app = App(name="submit", help="Run a service on a gateway.", help_format="plaintext")
+    choices = "--install-completion" in arguments or "--help" in arguments or "-h" in arguments
     for name, group, function, common in (
-        ("run", run_app, run_service, _run_options()),
-        ("submit", submit_app, submit_service, _submit_options()),
+        ("run", run_app, _run, _run_options()),
+        ("submit", submit_app, _submit, _submit_options()),
     ):
         for service in _wanted(arguments, name):
-            group.command(_command(service, function, common), name=service.name)
+            group.command(_command(service, function, common, choices=choices), name=service.name)
         app.command(group)
-    app.command(report, name="report")
-    app.command(serve, name="serve")
-    for command in REMOTE:
-        app.command(command)
     app.register_install_completion_command()
     return app
+
+
+# Named, not imported: each is loaded when it is the one.
+_COMMANDS = {
+    "services": ("colonnade.cli.listing:command", "List the installed services."),
+    "show": ("colonnade.cli.local:show", "What a service does, takes and gives."),
+    "report": ("colonnade.cli.local:report", "Make the report of a run directory again."),
+    "serve": ("colonnade.cli.serving:serve", "Serve the gateway until Ctrl-C."),
+    "login": ("colonnade.cli.remote:login", "Remember a gateway and the token for it."),
+    "status": ("colonnade.cli.remote:status", "How a job on a gateway is, or the last jobs."),
+    "fetch": ("colonnade.cli.remote:fetch", "Bring a finished job's run directory here."),
+    "cancel": ("colonnade.cli.remote:cancel", "End a job on a gateway."),
+}
 
 
 def _wanted(arguments: list[str], command: str) -> list[Service[Any, Any]]:
@@ -104,16 +113,17 @@ def _wanted(arguments: list[str], command: str) -> list[Service[Any, Any]]:
 
 
 def _command(
-    service: Service[Any, Any], function: Callable[..., int], common: list[inspect.Parameter]
+    service: Service[Any, Any], function: Callable[..., int], common: list[inspect.Parameter], *, choices: bool
 ) -> Callable[..., int]:
     """A function whose signature is the service's options; cyclopts reads no more of it than that."""
 
     def command(**values: Any) -> int:
         own = {parameter.name: values[parameter.name] for parameter in common if parameter.name in values}
+        own["seed"] = options.seed(own.get("seed"))
         return function(service, options.given(service.inputs, values), **own)
 
     made: Any = command
-    made.__signature__ = options.signature(service.inputs, common)
+    made.__signature__ = options.signature(service.inputs, common, choices=choices)
     made.__annotations__ = {name: item.annotation for name, item in made.__signature__.parameters.items()}
     made.__name__ = service.name.replace(".", "_")
     made.__doc__ = f"{service.title}: {service.summary}"
@@ -132,7 +142,7 @@ def _base_options() -> list[inspect.Parameter]:
     return [
         _keyword("inputs", Path | None, None, inputs),
         _keyword("example", str | None, None, "Start from an example, by its title ('' for the first)."),
-        _keyword("seed", int | None, None, "The only source of randomness (default: 0)."),
+        _keyword("seed", str | None, None, "A whole number, the only source of randomness (default: 0)."),
         _keyword("json", bool, False, "Answer with one JSON document, and show no progress."),
     ]
 
@@ -151,8 +161,13 @@ def _submit_options() -> list[inspect.Parameter]:
     ]
 
 
-def _services(*, json: Json = False) -> int:
-    """List the installed services."""
-    from colonnade.cli.listing import services as listed
+def _run(*given: Any, **own: Any) -> int:
+    from colonnade.cli.local import run_service
 
-    return listed(json=json)
+    return run_service(*given, **own)
+
+
+def _submit(*given: Any, **own: Any) -> int:
+    from colonnade.cli.remote import submit_service
+
+    return submit_service(*given, **own)

@@ -33,6 +33,17 @@ def services(*, json: bool = False) -> int:
     return 0
 
 
+def command(*, json: bool = False) -> int:
+    """List the installed services.
+
+    Parameters
+    ----------
+    json
+        Answer with one JSON document.
+    """
+    return services(json=json)
+
+
 def _entry(service: Service[object, object]) -> dict[str, object]:  # type: ignore[type-var]
     return {
         "name": service.name,

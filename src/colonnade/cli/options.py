@@ -21,7 +21,8 @@ from pydantic.fields import FieldInfo
 
 from colonnade.errors import BadInput, Problem, describe_range
 from colonnade.inputs import LEVELS, Accept, InputFile, Level, human_size
-from colonnade.render import number
+from colonnade.render import number as shown
+from colonnade.runner import MAX_SEED, check_seed
 
 RESERVED = ("inputs", "example", "output", "seed", "json", "again", "wait", "help", "url")
 _GROUPS = {level: Group(f"Inputs: {level}", sort_key=index) for index, level in enumerate(LEVELS)}
@@ -80,8 +81,15 @@ def bare(annotation: Any) -> Any:
     return annotation
 
 
-def signature(model: type[BaseModel], common: list[inspect.Parameter]) -> inspect.Signature:
-    """The signature that cyclopts makes the parser of: an option per field, after the command's own."""
+def signature(model: type[BaseModel], common: list[inspect.Parameter], *, choices: bool) -> inspect.Signature:
+    """The signature that cyclopts makes the parser of: an option per field, after the command's own.
+
+    Args:
+        model: a service's inputs.
+        common: the command's own options.
+        choices: tell cyclopts what a field with few values allows. For help and completion; when inputs are read,
+            the model judges them, in its own words.
+    """
     made = list(common)
     for option in options(model):
         kind = bare(option.annotation)
@@ -100,7 +108,7 @@ def signature(model: type[BaseModel], common: list[inspect.Parameter]) -> inspec
                 show_default=False,
                 negative_iterable=(),
                 allow_leading_hyphen=True,
-                choices=_choices(kind) or None,
+                choices=(_choices(kind) or None) if choices else None,
                 n_tokens=1 if typed is list[str] else None,
             ),
         ]
@@ -175,7 +183,7 @@ def _default(info: FieldInfo) -> str:
         value = value.value
     if value is None or value in ("", [], ()):
         return ""
-    return f"default: {number(value)}"
+    return f"default: {shown(value)}"
 
 
 def accepts(annotation: Any) -> Iterator[Accept]:
@@ -205,6 +213,23 @@ def given(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
         if typed is not None:
             put(raw, option.path, _value(option, typed))
     return raw
+
+
+def seed(text: str | None) -> int | None:
+    """What was typed as the seed.
+
+    Raises:
+        BadInput: it is no whole number, or out of range.
+    """
+    if text is None:
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        sentence = f"seed must be a whole number from 0 to {MAX_SEED}, but is {text!r}."
+        raise BadInput([Problem("seed", sentence, text)]) from None
+    check_seed(number)
+    return number
 
 
 def put(raw: dict[str, Any], path: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from colonnade.client.models import GatewayError
 from colonnade.errors import BadInput, ColonnadeError, JobFailed
 
 DONE, FAILED, WRONG, STOPPED = 0, 1, 2, 130
@@ -42,7 +43,8 @@ def refuse(error: ColonnadeError, *, as_json: bool) -> int:
     problems = error.problems if isinstance(error, BadInput) else []
     for sentence in [problem.message for problem in problems] or [str(error)]:
         say(sentence)
-    failed = isinstance(error, JobFailed)
+    unreachable = isinstance(error, GatewayError) and (error.status == 0 or error.status >= 500)
+    failed = isinstance(error, JobFailed) or unreachable
     if as_json:
         listed = [{"field": p.field, "message": p.message, "value": p.value} for p in problems]
         answer({"status": "failed" if failed else "refused", "error": str(error), "errors": listed})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,9 +158,6 @@ def cancel(job: str, /, *, json: Json = False, url: Url = None) -> int:
     else:
         out().print(Text(_line(ended)), soft_wrap=True)
     return DONE
-
-
-REMOTE: tuple[Callable[..., int], ...] = (login, status, fetch, cancel)
 
 
 def _watch(client: Client, id: str, *, silent: bool) -> RemoteJob:

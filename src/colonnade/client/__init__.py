@@ -9,7 +9,13 @@
 `colonnade login`.
 """
 
-from colonnade.client.clients import AsyncClient, Client
-from colonnade.client.models import GatewayError, RemoteJob, RemoteResult, RemoteService
+import lazy_loader
 
-__all__ = ["AsyncClient", "Client", "GatewayError", "RemoteJob", "RemoteResult", "RemoteService"]
+# The models are wanted without what sends requests.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "clients": ["AsyncClient", "Client"],
+        "models": ["GatewayError", "RemoteJob", "RemoteResult", "RemoteService"],
+    },
+)

@@ -22,6 +22,7 @@ from colonnade.gateway.processes import Process, boot, descendants, host, identi
 RECORD = ".attempt.json"
 RUN_VARIABLE = "COLONNADE_RUN"  # marks the programs that a job starts
 LEAVE = 3.0  # seconds an abandoned keeper has to end by itself, as it does when its worker is gone
+CANCELLED = "The job was cancelled."
 GONE = 5.0  # seconds that killed processes may take to vanish
 
 Ending = Literal["succeeded", "failed", "cancelled", "lost"]

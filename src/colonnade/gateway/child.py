@@ -17,10 +17,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from colonnade.gateway import processes
-from colonnade.gateway.attempt import Outcome, settle
+from colonnade.gateway.attempt import CANCELLED, Outcome, settle
 from colonnade.gateway.keeper import keep
 from colonnade.gateway.order import Order
-from colonnade.gateway.queue import CANCELLED
 from colonnade.gateway.service_process import clean_environment
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class Jobs:
             finally:
                 with self._lock:
                     del self._keepers[order.key]
-                process.join()
+                # The keeper is not waited for: it is the fork server's child, and its last word has been heard.
 
     def tell(self, key: str, word: str) -> None:
         """Send a word ("cancel", "stop") to a job; one that has not started yet never will."""

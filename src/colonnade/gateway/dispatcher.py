@@ -65,7 +65,7 @@ class Dispatcher:
         self._record_outcomes()
         with self._store.write() as session:
             for claim in self._running.values():
-                queue.release(session, claim.id, claim.attempt, lost=False)
+                queue.give_back(session, claim.id, claim.attempt, lost=False)
             session.execute(delete(GatewayRow).where(GatewayRow.id == self.id))
 
     def wake(self) -> None:
@@ -151,10 +151,15 @@ class Dispatcher:
                     cpu_seconds=outcome.cpu_seconds,
                     max_rss=outcome.max_rss,
                 )
-            elif self._stopping:
-                queue.release(session, id, attempt, lost=False, cpu_seconds=outcome.cpu_seconds)
             else:
-                queue.give_back(session, id, attempt, self._settings.retries, cpu_seconds=outcome.cpu_seconds)
+                queue.give_back(
+                    session,
+                    id,
+                    attempt,
+                    lost=not self._stopping,
+                    retries=self._settings.retries,
+                    cpu_seconds=outcome.cpu_seconds,
+                )
 
     def _recover(self) -> None:
         """Take up the running jobs of gateways that are gone."""

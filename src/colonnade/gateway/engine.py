@@ -34,6 +34,9 @@ CONFIG = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    # The HTTP servers that Dask always starts have nothing to tell to the other users of the machine.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     # An idle gateway is idle.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "5s",
@@ -213,6 +216,7 @@ def _local_cluster(settings: Settings) -> Any:
         security=Security.temporary(),  # type: ignore[no-untyped-call]
         protocol="tls://",
         dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         memory_limit=0,
         local_directory=str(settings.data / "engine"),
         silence_logs=logging.ERROR,

@@ -7,12 +7,12 @@ browser posts to values, is in `posted`.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import json
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types as at
@@ -77,9 +77,9 @@ class Bound:
     path: str
     value: Any = ""
     on: bool = True
-    errors: list[str] = field(default_factory=list)
-    children: list[Bound] = field(default_factory=list)
-    rows: list[Bound] = field(default_factory=list)
+    errors: list[str] = dataclasses.field(default_factory=list)
+    children: list[Bound] = dataclasses.field(default_factory=list)
+    rows: list[Bound] = dataclasses.field(default_factory=list)
     blank: Bound | None = None
 
     @property
@@ -120,7 +120,6 @@ class Form:
 # --- from a model to fields ----------------------------------------------------------------------
 
 
-@cache
 def describe(model: type[BaseModel]) -> tuple[Field, ...]:
     """The form fields of a pydantic model, in its order."""
     return tuple(_describe(name, info) for name, info in model.model_fields.items())
@@ -308,13 +307,14 @@ def _shown(item: Field, raw: Any) -> Any:
         return [Kept.of(reference) for reference in given if reference]
     if item.kind == "choices":
         return [str(value) for value in raw] if isinstance(raw, list | tuple | set | frozenset) else []
-    if raw is None:
-        return ""
-    if item.kind in ("numbers", "integers", "lines") and not isinstance(raw, str):
+    return "" if raw is None else raw if isinstance(raw, str) else _written(item, raw)
+
+
+def _written(item: Field, raw: Any) -> str:
+    """A value as one would type it."""
+    if item.kind in ("numbers", "integers", "lines") and isinstance(raw, list | tuple | set | frozenset):
         return ("\n" if item.kind == "lines" else ", ").join(str(value) for value in raw)
-    if item.kind == "json" and not isinstance(raw, str):
-        return json.dumps(raw, indent=1, ensure_ascii=False)
-    return str(raw)
+    return json.dumps(raw, indent=1, ensure_ascii=False) if item.kind == "json" else str(raw)
 
 
 @dataclass(frozen=True)

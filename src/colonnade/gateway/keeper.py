@@ -23,10 +23,9 @@ from types import FrameType
 from typing import Any, Literal
 
 from colonnade.gateway import processes
-from colonnade.gateway.attempt import Ending, Outcome, Record
+from colonnade.gateway.attempt import CANCELLED, Ending, Outcome, Record
 from colonnade.gateway.logfile import CappedLog
 from colonnade.gateway.order import Order, plain_size, plain_time
-from colonnade.gateway.queue import CANCELLED
 from colonnade.gateway.service_process import serve
 from colonnade.job import replace_file
 

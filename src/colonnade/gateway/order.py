@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from colonnade.gateway.settings import Settings
-from colonnade.service import Resources
+if TYPE_CHECKING:  # workers read neither settings nor the database
+    from colonnade.gateway.settings import Settings
+    from colonnade.service import Resources
 
 
 @dataclass(frozen=True)

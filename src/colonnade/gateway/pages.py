@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from colonnade.drawing import draw_molecule
 from colonnade.errors import ColonnadeError, UnknownService
 from colonnade.gateway import downloads, snippets
 from colonnade.gateway.access import SIGN_IN, WRONG_TOKEN, Access, clean_path
@@ -23,10 +25,12 @@ from colonnade.gateway.store import STATES, JobRow, UsageRow
 from colonnade.gateway.templating import draw
 from colonnade.gateway.views import queue_position
 from colonnade.render import View, views
+from colonnade.results import Structure3D
 from colonnade.runner import Run
 from colonnade.service import Service, broken_plugins, get, services
 
 PAGE_LENGTH = 50
+MAX_PRINTED = 20_000  # bytes of an engine's output on a page; the archive has it all
 REFRESH = 3  # seconds after which a page without JavaScript asks again how a job does
 
 router = APIRouter(include_in_schema=False)
@@ -181,18 +185,49 @@ def _known(name: str) -> Service[Any, Any] | None:
 
 def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
     if run is None:
-        return {"run": None, "log": Progress(), "numbers": [], "views": [], "files": [], "snippets": []}
-    shown: list[View] = views(run, lambda name: downloads.address(row.id, name))
+        return {"run": None, "log": Progress(), "printed": "", "numbers": [], "views": [], "files": [], "snippets": []}
+    shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]
     address = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return {
         "run": run,
         "log": progress(run.directory / "events.jsonl"),
+        "printed": _printed(run),
         "numbers": numbers,
         "views": [view for view in shown if view.kind not in ("estimate", "value")],
         "files": downloads.listing(row.id, run),
-        "snippets": snippets.same_run(run, address),
+        "snippets": snippets.same_run(run, _known(row.service), address),
     }
+
+
+def _printed(run: Run) -> str:
+    """The last of what the engines printed."""
+    try:
+        with (run.directory / "log.txt").open("rb") as stream:
+            stream.seek(max(stream.seek(0, 2) - MAX_PRINTED, 0))
+            return stream.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _pictured(id: str, view: View) -> View:
+    """A structure with the address of its drawing, for browsers without scripts or without WebGL."""
+    if view.kind != "structure3d":
+        return view
+    return replace(view, picture_href=f"/jobs/{id}/pictures/{quote(view.path, safe='')}.svg")
+
+
+@router.get("/jobs/{id}/pictures/{path}.svg")
+def picture(gateway: Behind, row: TheJob, path: str) -> Response:
+    """The drawing of a structure."""
+    headers = {"content-security-policy": downloads.FILE_POLICY}
+    run = downloads.finished(gateway, row)
+    for name, _, value in run.results:
+        if name == path and isinstance(value, Structure3D):
+            drawn = draw_molecule(value, run.files / value.file)
+            if drawn is not None:
+                return Response(drawn, media_type="image/svg+xml", headers=headers)
+    raise HTTPException(404, "There is no such drawing.")
 
 
 @router.post("/jobs/{id}/{action}")

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from colonnade.gateway.forms import MAX_ROWS, Field
+from starlette.datastructures import ImmutableMultiDict
+
+from colonnade.gateway.forms import MAX_ROWS, Field, Kind
 
 MAX_JSON = 100_000  # characters in a free JSON field
 
 
-class Posted(Protocol):
-    """The part of a multi-dict that is read here."""
-
-    def get(self, key: str, default: str = "") -> Any: ...
-
-    def getlist(self, key: str) -> list[Any]: ...
+Posted = ImmutableMultiDict[str, Any]
 
 
 def typed(fields: Sequence[Field], form: Posted, uploads: Mapping[str, list[Any]], prefix: str = "") -> dict[str, Any]:
@@ -99,20 +96,12 @@ def _leave_empty(item: Field, found: dict[str, Any]) -> None:
 
 
 def _plain(item: Field, raw: Any) -> Any:
+    if item.kind == "choices":
+        return [_option(item, text) for text in raw]
     if not isinstance(raw, str):
-        return [_option(item, text) for text in raw] if item.kind == "choices" else raw
-    if item.kind == "choice":
-        return _option(item, raw)
-    if item.kind in ("number", "integer"):
-        return _number(item.kind, raw)
-    if item.kind in ("numbers", "integers"):
-        return [_number(item.kind, part) for part in re.split(r"[\s,;]+", raw.strip()) if part]
-    if item.kind == "lines":
-        return [line for line in raw.split("\n") if line.strip()]
-    if item.kind == "json" and len(raw) <= MAX_JSON:
-        parsed = _reference(raw)
-        return raw if parsed is None else parsed
-    return raw
+        return raw
+    read = _READERS.get(item.kind)
+    return raw if read is None else read(item, raw)
 
 
 def _option(item: Field, text: str) -> Any:
@@ -124,3 +113,27 @@ def _number(kind: str, text: str) -> Any:
         return int(text) if kind.startswith("integer") else float(text)
     except ValueError:
         return text
+
+
+def _numbers(item: Field, text: str) -> list[Any]:
+    return [_number(item.kind, part) for part in re.split(r"[\s,;]+", text.strip()) if part]
+
+
+def _lines(_item: Field, text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def _json(_item: Field, text: str) -> Any:
+    parsed = _reference(text) if len(text) <= MAX_JSON else None
+    return text if parsed is None else parsed
+
+
+_READERS: dict[Kind, Callable[[Field, str], Any]] = {
+    "choice": _option,
+    "number": lambda item, text: _number(item.kind, text),
+    "integer": lambda item, text: _number(item.kind, text),
+    "numbers": _numbers,
+    "integers": _numbers,
+    "lines": _lines,
+    "json": _json,
+}

@@ -17,9 +17,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Update, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
+from colonnade.gateway.attempt import CANCELLED
 from colonnade.gateway.store import CACHED, QUEUED, RUNNING, SUCCEEDED, JobFile, JobRow, UsageRow, now
 
 Ended = Literal["succeeded", "failed", "cancelled"]
@@ -114,25 +115,23 @@ def finish(
     return True
 
 
-def release(session: Session, id: str, attempt: int, *, lost: bool, cpu_seconds: float = 0.0) -> bool:
+def give_back(
+    session: Session, id: str, attempt: int, *, lost: bool, retries: int = 0, cpu_seconds: float = 0.0
+) -> bool:
     """`running -> queued`, at its old place in the queue: the attempt ended through no fault of the job.
 
-    `lost` tells an accident, which is counted, from an orderly stop of the gateway, which is not.
-    """
-    change = _guarded(id, "running", attempt).values(
-        state="queued",
-        gateway=None,
-        started=None,
-        lost=JobRow.lost + int(lost),
-        cpu_seconds=JobRow.cpu_seconds + cpu_seconds,
-    )
-    return _changed(session, change)
+    A job that somebody had asked to cancel is cancelled instead.
 
+    Args:
+        session: of `Store.write`.
+        id: the job.
+        attempt: which of its attempts.
+        lost: an accident, and not the orderly stop of a gateway.
+        retries: after so many accidents the next one fails the job.
+        cpu_seconds: what the attempt used.
 
-def give_back(session: Session, id: str, attempt: int, retries: int, *, cpu_seconds: float = 0.0) -> bool:
-    """End an attempt whose worker or gateway was lost: queued again, or failed after `retries` such losses.
-
-    A job that somebody had asked to cancel is cancelled instead. False when this attempt does not run any more.
+    Returns:
+        False when this attempt does not run any more.
     """
     row = session.execute(
         select(JobRow.lost, JobRow.cancel_requested).where(JobRow.id == id, JobRow.attempt == attempt)
@@ -141,11 +140,18 @@ def give_back(session: Session, id: str, attempt: int, retries: int, *, cpu_seco
         return False
     if row.cancel_requested:
         return finish(session, id, attempt, "cancelled", error=CANCELLED, cpu_seconds=cpu_seconds)
-    if row.lost >= retries:
+    if lost and row.lost >= retries:
         times = "once" if row.lost == 0 else f"{row.lost + 1} times"
         error = f"The job was given up: the process that ran it was lost {times}."
         return finish(session, id, attempt, "failed", error=error, cpu_seconds=cpu_seconds)
-    return release(session, id, attempt, lost=True, cpu_seconds=cpu_seconds)
+    change = _guarded(id, "running", attempt).values(
+        state="queued",
+        gateway=None,
+        started=None,
+        lost=JobRow.lost + int(lost),
+        cpu_seconds=JobRow.cpu_seconds + cpu_seconds,
+    )
+    return _changed(session, change)
 
 
 def cancel_queued(session: Session, id: str) -> bool:
@@ -158,9 +164,6 @@ def cancel_queued(session: Session, id: str) -> bool:
             _count(session, service, "cancelled", 0.0, ended)
             return True
     return False
-
-
-CANCELLED = "The job was cancelled."
 
 
 def request_cancel(session: Session, id: str) -> bool:
@@ -224,8 +227,7 @@ def _changed(session: Session, change: Update) -> bool:
 
 def _count(session: Session, service: str, outcome: str, cpu_seconds: float, ended: datetime) -> None:
     """Add one job to the usage of its month, in the transaction that ends the job."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(UsageRow).values(
+    row = _insert(session)(UsageRow).values(
         month=ended.strftime("%Y-%m"), service=service, outcome=outcome, jobs=1, cpu_seconds=cpu_seconds
     )
     session.execute(
@@ -234,3 +236,12 @@ def _count(session: Session, service: str, outcome: str, cpu_seconds: float, end
             set_={"jobs": UsageRow.jobs + 1, "cpu_seconds": UsageRow.cpu_seconds + cpu_seconds},
         )
     )
+
+
+def _insert(session: Session) -> Any:
+    """`INSERT ... ON CONFLICT` in the words of the database; PostgreSQL's take long to import."""
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    return sqlite.insert

@@ -22,7 +22,8 @@ _KEEP = "public, max-age=31536000, immutable"
 # Mol* sets styles inline, too.
 VIEWER_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src data: blob:; connect-src blob: data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "img-src data: blob:; connect-src blob: data:; font-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
 )
 
 router = APIRouter(prefix="/static", include_in_schema=False)

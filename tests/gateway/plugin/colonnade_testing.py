@@ -13,7 +13,7 @@ from typing import Annotated
 
 from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.job import Job
-from colonnade.results import Artifact, Estimate, Outputs
+from colonnade.results import Artifact, Estimate, Outputs, Table
 from colonnade.service import Resources, service
 
 SMALL = Resources(cores=1, memory="300 MiB", walltime=timedelta(seconds=60))
@@ -95,6 +95,24 @@ def steps(inputs: Steps, job: Job) -> Value:
         state = {"next": step + 1, "sum": state["sum"] + step * (job.seed + 1)}
         job.checkpoint(state)
     return _value(state["sum"])
+
+
+class Walk(Outputs):
+    path: Table
+    final: Estimate
+
+
+@service("testing.walk", title="Walk", summary="Walks at random, with checkpoints.", paper="none", resources=SMALL)
+def walk(inputs: Steps, job: Job) -> Walk:
+    generator = job.rng()
+    state = job.resume() or {"path": [0.0], "generator": generator.bit_generator.state}
+    generator.bit_generator.state = state["generator"]
+    path: list[float] = list(state["path"])
+    for _ in range(len(path), inputs.steps + 1):
+        time.sleep(inputs.pause)
+        path.append(path[-1] + generator.normal())
+        job.checkpoint({"path": path, "generator": generator.bit_generator.state})
+    return Walk(path=Table.of({"position": path}), final=Estimate(value=path[-1]))
 
 
 @service("testing.chatty", title="Chatty", summary="Prints megabytes.", paper="none", resources=SMALL)

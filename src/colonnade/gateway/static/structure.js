@@ -26,9 +26,16 @@ async function show(figure) {
     if (event.source !== frame.contentWindow) return;
     if (event.data?.viewer === "ready") frame.contentWindow.postMessage(message, "*");
     if (event.data?.viewer === "drawn") figure.classList.add("live");
-    if (event.data?.viewer === "failed") frame.remove();
+    if (event.data?.viewer === "failed") draw(figure, frame);
   });
   place.after(frame);
+}
+
+/* Without WebGL the drawing serves that a browser without scripts shows. */
+function draw(figure, frame) {
+  frame.remove();
+  const fallback = figure.querySelector("noscript");
+  if (fallback) fallback.outerHTML = fallback.textContent;
 }
 
 /* The page's own colour, in the one notation that the scene format takes. */

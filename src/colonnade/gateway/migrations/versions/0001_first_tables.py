@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("started", Moment()),
         sa.Column("finished", Moment()),
         sa.Column("error", sa.String(), nullable=False),
-        sa.Column("cpu_seconds", sa.Float(), nullable=False),
+        sa.Column("cpu_seconds", sa.Double(), nullable=False),
         sa.Column("max_rss", sa.BigInteger(), nullable=False),
     )
     op.create_index("jobs_by_service", "jobs", ["service", "id"])
@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("service", sa.String(), primary_key=True),
         sa.Column("outcome", sa.String(16), primary_key=True),
         sa.Column("jobs", sa.BigInteger(), nullable=False),
-        sa.Column("cpu_seconds", sa.Float(), nullable=False),
+        sa.Column("cpu_seconds", sa.Double(), nullable=False),
     )
     op.create_table(
         "gateways",

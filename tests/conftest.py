@@ -1,0 +1,50 @@
+"""What many tests share: the sample services, and an environment in which a fresh process finds them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own folders, or obeys the user's own variables."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("COLONNADE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+
+
+@pytest.fixture(scope="session")
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, on PYTHONPATH, is an installed package with the sample services, and a broken one."""
+    folder = tmp_path_factory.mktemp("plugins")
+    shutil.copy(ROOT / "tests" / "samples.py", folder)
+    for name, module in (("samples", "samples"), ("broken", "no_such_engine")):
+        information = folder / f"{name}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text(f"[colonnade.services]\n{name} = {module}\n")
+        (information / "top_level.txt").write_text(f"{module}\n")
+    return folder
+
+
+@pytest.fixture
+def environment(plugin_path: Path) -> Mapping[str, str]:
+    """The environment for a fresh process that has the sample services."""
+    paths = [str(ROOT / "src"), str(plugin_path), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def python() -> str:
+    return sys.executable
