@@ -24,15 +24,13 @@ _LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 def fast(used: Structure, groups: Groups, cutoff: float, accessibility: float) -> Result:
     """Own engine: a k-d tree for the contacts, `surface.residues_above` for the surface."""
-    import colonnade
-
     # PRODIGY's coordinates are single precision: the same rounding gives the same contacts at the very
     # cutoff.
     xyz = used.xyz.astype(np.float32).astype(np.float64)
     return (
         _residue_pairs(used, xyz, groups, cutoff),
         _surface_shares(used, xyz, accessibility),
-        colonnade.__version__,
+        version("colonnade"),
     )
 
 
