@@ -81,8 +81,15 @@ def run(
     return finished
 
 
-def prepare(service: Service[Any, Any], inputs: BaseModel, directory: Path, seed: int = 0) -> None:
-    """Write `job.json` and the input files of a run.
+def prepare(
+    service: Service[Any, Any],
+    inputs: BaseModel,
+    directory: Path,
+    seed: int = 0,
+    *,
+    place: Callable[[Path, Path], object] = shutil.copyfile,
+) -> None:
+    """Write `job.json` and the input files of a run, each put there by `place(source, target)`.
 
     Raises:
         BadInput: the directory holds something already, or the seed is out of range.
@@ -94,7 +101,7 @@ def prepare(service: Service[Any, Any], inputs: BaseModel, directory: Path, seed
     for file in input_files(inputs):
         target = directory / _place(file.sha256, file.name)
         if not target.exists():
-            shutil.copyfile(file.path, target)
+            place(file.path, target)
     description = describe(service, inputs, seed)
     replace_file(directory / "job.json", json.dumps(description, indent=1, ensure_ascii=False).encode())
 
@@ -215,6 +222,8 @@ def sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "The job needed more memory than it may use."
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return "The job wrote a file larger than it may."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "There is no space left on the disk."
     return f"The service stopped with an internal error ({type(error).__name__}: {error}); its log tells more."

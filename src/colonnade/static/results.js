@@ -138,6 +138,7 @@
       msvj_data: JSON.stringify(scene(read(place.dataset.molecule), url, background)),
       viewer_options: {
         layoutIsExpanded: false, layoutShowControls: false, layoutShowRemoteState: false,
+        extensions: ["mvs"], // the others would ask servers on the network
         viewportShowExpand: true, viewportShowSelectionMode: false, viewportShowAnimation: false,
       },
       mvs_load_options: { replaceExisting: true, sanityChecks: true },

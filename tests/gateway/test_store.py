@@ -1,0 +1,132 @@
+"""The tables: migrations that agree with the models, and queries that no number of jobs slows down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+from test_queue import fresh_store, look, new_row
+
+from colonnade.gateway import queue
+from colonnade.gateway.store import HEAD, Base, JobRow, Store, now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with fresh_store(tmp_path / "test.sqlite3") as found:
+        yield found
+
+
+def test_migrations_make_the_tables_of_the_models(store: Store) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    from colonnade.gateway import migrations
+
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == HEAD
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == HEAD
+
+
+def test_partial_indexes_of_the_migrations_are_those_of_the_models(store: Store, tmp_path: Path) -> None:
+    """What Alembic does not compare: the conditions of the indexes."""
+    other = Store(f"sqlite:///{tmp_path / 'other.sqlite3'}")
+    Base.metadata.create_all(other.engine)
+
+    def indexes(found: Store) -> list[Any]:
+        query = (
+            "SELECT name, replace(sql, '\"', '') FROM sqlite_master WHERE type = 'index' AND sql NOT NULL ORDER BY 1"
+        )
+        with found.engine.connect() as connection:
+            return list(connection.execute(text(query)))
+
+    assert indexes(store) == indexes(other)
+    other.close()
+
+
+def test_a_start_that_is_up_to_date_does_not_load_alembic(store: Store) -> None:
+    code = (
+        "import sys; from colonnade.gateway.store import Store; Store(sys.argv[1]).upgrade(); "
+        "sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(store.engine.url)], check=False).returncode == 0
+
+
+def test_sqlite_is_set_up_for_durability_and_many_readers(store: Store) -> None:
+    with store.engine.connect() as connection:
+        found = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys")]
+    assert found == ["wal", 1]
+
+
+def test_times_are_aware_whatever_zone_they_came_in(store: Store) -> None:
+    row = new_row()
+    row.created = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    with store.write() as session:
+        queue.add(session, row)
+    assert look(store, row.id).created == datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@contextmanager
+def plans(store: Store) -> Iterator[list[str]]:
+    """How SQLite answers the statements that are executed meanwhile."""
+    found: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            rows = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            found.extend(row[3] for row in rows)
+
+    event.listen(store.engine, "before_cursor_execute", explain)
+    yield found
+    event.remove(store.engine, "before_cursor_execute", explain)
+
+
+QUESTIONS: dict[str, Callable[[Session], object]] = {
+    "list": queue.page,
+    "list on": lambda s: queue.page(s, after="01"),
+    "list by service": lambda s: queue.page(s, service="a.b", after="01"),
+    "list by state": lambda s: queue.page(s, state="failed", after="01"),
+    "list by both": lambda s: queue.page(s, state="failed", service="a.b", after="01"),
+    "earlier result": lambda s: queue.earlier_result(s, "f" * 64),
+    "claim": lambda s: queue.claim(s, "g", 2),
+    "finish": lambda s: queue.finish(s, "01", 1, "failed"),
+    "cancels": lambda s: queue.cancels_for(s, "g"),
+    "counts": queue.active,
+    "others": lambda s: queue.others_use(s, "01", "02"),
+    "elsewhere": lambda s: queue.running_elsewhere(s, "g"),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_question_scans_or_sorts_the_jobs(store: Store, name: str) -> None:
+    """Every plan searches an index, or walks one in order to a limit; the finished jobs are never counted or sorted."""
+    with store.write() as session:
+        session.add_all(new_row(state="succeeded") for _ in range(50))
+    with store.write() as session, plans(store) as found:
+        QUESTIONS[name](session)
+    assert found
+    for plan in found:
+        assert "TEMP B-TREE" not in plan, plan
+        if plan.startswith("SCAN jobs"):
+            listed_in_order = name == "list"
+            small_index = "jobs_queue" in plan or "jobs_running" in plan
+            assert small_index or listed_in_order, plan
+
+
+def test_what_a_reader_has_seen_stays_readable(store: Store) -> None:
+    row = new_row()
+    with store.write() as session:
+        queue.add(session, row)
+    found = look(store, row.id)
+    assert (found.inputs, found.created <= now(), found.final) == ({"n": 1}, True, False)
+    assert isinstance(found, JobRow)
