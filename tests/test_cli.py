@@ -218,6 +218,7 @@ def test_a_report_is_made_again(command: Command) -> None:
 
 # --- wrong input ---------------------------------------------------------------------------------
 
+NEAR = "There is no service 'sample.fail'; did you mean sample.fails, sample.walk, sample.kinds?"
 NO_YAML = "--inputs: the file 'bad.yaml' is not YAML or JSON (line 2, column 1)."
 NO_FIELDS = "--inputs: the file 'list.yaml' must hold named values, one for each field."
 WRONG = [
@@ -237,7 +238,7 @@ WRONG = [
     (["run", "sample.words", "--example", "any"], "sample.words carries no example."),
     (["run", "sample.words"], "document is required."),
     (["run", "sample.words", "--document", "none.txt"], "document: there is no file 'none.txt'."),
-    (["run", "sample.fail"], "There is no service 'sample.fail'; did you mean sample.fails, sample.walk, sample.kinds?"),
+    (["run", "sample.fail"], NEAR),
     (["run", "--count", "3"], "A service comes first: `colonnade run SERVICE`; `colonnade services` lists them."),
     (["show", "what"], "There is no service 'what'; `colonnade services` lists what is installed."),
     (["run", "sample.numbers", "--inputs", "none.yaml"], "--inputs: the file 'none.yaml' does not exist."),
