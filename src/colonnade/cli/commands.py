@@ -17,6 +17,7 @@ from colonnade.errors import ColonnadeError, JobFailed
 from colonnade.runner import sentence
 from colonnade.service import Service, get, services
 
+_HELP = {"--help", "-h"}
 _RUN = Group("This run", sort_key=-1)
 
 
@@ -75,7 +76,7 @@ def parser(arguments: list[str]) -> App:
         app.command(target, name=name, help=help)
     run_app = App(name="run", help="Run a service here, in a folder of its own.", help_format="plaintext")
     submit_app = App(name="submit", help="Run a service on a gateway.", help_format="plaintext")
-    choices = "--install-completion" in arguments or "--help" in arguments or "-h" in arguments
+    choices = bool({"--install-completion", *_HELP} & set(arguments))
     for name, group, function, common in (
         ("run", run_app, _run, _run_options()),
         ("submit", submit_app, _submit, _submit_options()),
@@ -105,9 +106,12 @@ def _wanted(arguments: list[str], command: str) -> list[Service[Any, Any]]:
 
     Raises:
         UnknownService: the named one is not installed.
+        ColonnadeError: none is named before the options.
     """
     if arguments[:1] == [command] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return [get(arguments[1])]
+    if arguments[:1] == [command] and len(arguments) > 1 and not _HELP & set(arguments):
+        raise ColonnadeError(f"A service comes first: `colonnade {command} SERVICE`; `colonnade services` lists them.")
     everywhere = not arguments or arguments[0] in (command, "--install-completion")
     return list(services().values()) if everywhere else []
 
