@@ -198,12 +198,18 @@ def local_file(reference: str | Mapping[str, Any]) -> Path:
 
 
 def example_file(reference: str) -> Path:
-    """The path of `example:SERVICE/NAME`, a file that the service's package carries in its `examples` folder."""
-    from colonnade.service import get
+    """The path of `example:SERVICE/NAME`, a file that the service's package carries in its `examples` folder.
+
+    Raises:
+        ValueError: there is no such service, or it carries no such file.
+    """
+    from colonnade.service import services
 
     service, _, name = reference.removeprefix("example:").partition("/")
-    folder = get(service).examples_folder
-    path = folder / name
+    found = services().get(service)
+    if found is None:
+        raise ValueError(f"{reference[:80]!r} names no service")
+    path = found.examples_folder / name
     if name != Path(name).name or not path.is_file():
         raise ValueError(f"{service} carries no example file {name!r}")
     return path

@@ -87,3 +87,60 @@ def idle(tmp_path: Path) -> Iterator[Gateway]:
     found = Gateway(settings(tmp_path / "data", upload_limit=10_000_000))
     yield found
     found.store.close()
+
+
+@pytest.fixture
+def app(idle: Gateway) -> Any:
+    """The web application over a gateway that runs nothing."""
+    from colonnade.gateway.app import create_app
+
+    return create_app(idle)
+
+
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def anonymous(app: Any) -> Any:
+    """Requests of somebody without the token."""
+    from starlette.testclient import TestClient
+
+    return TestClient(app, base_url=ADDRESS, follow_redirects=False, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def api(app: Any) -> Any:
+    """Requests of a program that holds the token."""
+    from starlette.testclient import TestClient
+
+    headers = {"authorization": f"Bearer {app.state.access.token}"}
+    return TestClient(app, base_url=ADDRESS, headers=headers, follow_redirects=False, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def browser(app: Any) -> Any:
+    """Requests of a browser that was let in: the cookie, and what browsers tell of themselves."""
+    from starlette.testclient import TestClient
+
+    access = app.state.access
+    headers = {"sec-fetch-site": "same-origin"}
+    client = TestClient(app, base_url=ADDRESS, headers=headers, follow_redirects=False, raise_server_exceptions=False)
+    client.cookies.set(access.cookie, access.cookie_value)
+    return client
+
+
+@pytest.fixture
+def run_all(idle: Gateway) -> Any:
+    """Runs what is queued, here and now, in place of the engine."""
+    from colonnade.gateway import queue
+
+    def run() -> None:
+        with idle.store.write() as session:
+            claims = queue.claim(session, "test", 99)
+        for claim in claims:
+            status = runner.execute(idle.directory_of(claim.run))
+            error = runner.load(idle.directory_of(claim.run)).error
+            with idle.store.write() as session:
+                queue.finish(session, claim.id, claim.attempt, status, error=error, cpu_seconds=0.5)
+
+    return run

@@ -282,11 +282,16 @@ def _bind(item: Field, path: str, values: Mapping[str, Any] | None, findings: di
         bound.blank = _row(item, f"{path}.__row__", None, {})
     else:
         bound.value = _shown(item, raw)
-        inside = [name for name in findings if name.startswith(f"{path}.")]
-        bound.errors += [findings.pop(name) for name in inside]
+        bound.errors = [_take(findings, name, item) for name in list(findings) if name.startswith(f"{path}.")]
     if path in findings:
-        bound.errors.insert(0, findings.pop(path))
+        bound.errors.insert(0, _take(findings, path, item))
     return bound
+
+
+def _take(findings: dict[str, str], path: str, item: Field) -> str:
+    """A finding, out of those that still need a place; it begins with the field's label instead of its path."""
+    message = findings.pop(path)
+    return item.label + message.removeprefix(path) if message.startswith(path) else message
 
 
 def _row(item: Field, path: str, values: Any, findings: dict[str, str]) -> Bound:
@@ -294,7 +299,7 @@ def _row(item: Field, path: str, values: Any, findings: dict[str, str]) -> Bound
     inner = values if isinstance(values, Mapping) else None
     row.children = [_bind(child, f"{path}.{child.name}", inner, findings) for child in item.children]
     if path in findings:
-        row.errors.append(findings.pop(path))
+        row.errors.append(_take(findings, path, item))
     return row
 
 
