@@ -245,7 +245,7 @@ def test_the_crate_is_read_back_by_the_library(kinds: Run) -> None:
     assert action["actionStatus"].endswith("CompletedActionStatus")
     named = {entity.id for entity in action["result"]}
     assert {"files/complex.pdb", "files/film.mp4", "files/table.csv", "result.json", "report.html"} <= named
-    assert [entity["value"] for entity in action["object"] if entity["name"] == "seed"] == [2]
+    assert (action["object"].type, action["object"]["name"], action["object"]["value"]) == ("PropertyValue", "seed", 2)
     for entity in crate.data_entities:
         assert (kinds.directory / entity.id).is_file(), entity.id
     profiles = crate.root_dataset["conformsTo"]
