@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -90,6 +91,7 @@ class Search:
         contact_sites: (F, 3) and (S, 3) points of both partners, grid units, for the interaction matrix.
         contact_distance: in voxels.
         contact_least: restraints that a pose must satisfy to count for the interaction matrix.
+        compiled: on a CPU, count poses in a compiled loop instead of with torch.
     """
 
     grids: Grids
@@ -100,6 +102,7 @@ class Search:
     contact_sites: tuple[Array, Array] | None = None
     contact_distance: float = 0.0
     contact_least: int = 0
+    compiled: bool = True
     _spectra: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -173,17 +176,20 @@ class Search:
         return tuple(shape)
 
     def _spectrum(self, g: int) -> torch.Tensor:
-        """Transform of the receptor turned by g^-1, over the number of voxels."""
+        """Transform of the receptor turned by g^-1, over the number of voxels.
+
+        Turning a grid turns its transform: one transform serves all orientations.
+        """
         if g in self._spectra:
             return self._spectra[g]
-        grid = self._receptor
+        if 0 not in self._spectra:
+            self._spectra[0] = (torch.fft.fftn(self._receptor) / self.voxels).to(self._dtype)
+        spectrum = self._spectra[0]
         flips = [a for a in range(3) if self._signs[g, a] < 0]
         if flips:  # index i becomes -i, modulo the length
-            grid = torch.roll(torch.flip(grid, flips), [1] * len(flips), flips)
-        grid = grid.permute(tuple(np.argsort(self._axes[g]).tolist())).contiguous()
-        spectrum = (torch.fft.fftn(grid) / self.voxels).to(self._dtype)
-        size = 16 if self._dtype == torch.complex128 else 8
-        if 24 * self.voxels * size <= CACHE_BYTES or self.device != "cpu":
+            spectrum = torch.roll(torch.flip(spectrum, flips), [1] * len(flips), flips)
+        spectrum = spectrum.permute(tuple(np.argsort(self._axes[g]).tolist())).contiguous()
+        if 24 * self.voxels * spectrum.element_size() <= CACHE_BYTES or self.device != "cpu":
             self._spectra[g] = spectrum
         return spectrum
 
@@ -209,20 +215,45 @@ class Search:
                 ligand = torch.fft.fftn(self._rotated_ligand(matrix, shape).to(self._dtype))
                 transforms[shape] = ligand.conj().resolve_conj()
             overlap = torch.fft.ifftn(transforms[shape] * self._spectrum(g), norm="forward")
-            flat = _where(self._possible(overlap))
-            found = self._satisfied(g, turn @ matrix, flat)
+            flat, found = self._poses(g, turn @ matrix, overlap)
             patterns.append(found)
-            seen = self._spaces[g]
-            seen[flat] = torch.maximum(seen[flat], self._popcount(found))
             if contacts is not None:
                 self._count_contacts(turn @ matrix, self._translations(g, flat), found, weight, contacts)
         return torch.cat(patterns)
 
-    def _possible(self, overlap: torch.Tensor) -> torch.Tensor:
-        """(N^3,) where the bodies touch without clashing."""
+    def _poses(self, g: int, rotation: Array, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(P,) flat indices of the complexes and their (P,) patterns; the space is brought up to date."""
+        if self.device == "cpu" and self.compiled:
+            return self._poses_compiled(g, rotation, overlap)
         clash, touch = torch.view_as_real(overlap).view(-1, 2).unbind(dim=1)
-        possible: torch.Tensor = (clash < self._clash_below) & (touch > self._touch_above)
-        return possible
+        flat = torch.nonzero((clash < self._clash_below) & (touch > self._touch_above)).view(-1)
+        patterns = self._satisfied(g, rotation, flat)
+        best = torch.maximum(self._spaces[g].index_select(0, flat), self._popcount(patterns))
+        self._spaces[g].index_copy_(0, flat, best)
+        return flat, patterns
+
+    def _poses_compiled(
+        self, g: int, rotation: Array, overlap: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same in one pass over memory: on a CPU, moving grids costs more than computing on them."""
+        centres = (self.pairs.first - self.pairs.second @ rotation.T)[:, ::-1]
+        turned, axes = np.empty_like(centres), [np.empty(0)] * 3
+        for a in range(3):
+            steps = np.arange(self.shape[a], dtype=np.float64)
+            axes[self._axes[g, a]] = (
+                steps if self._signs[g, a] > 0 else (self.shape[a] - steps) % self.shape[a]
+            )
+            turned[:, self._axes[g, a]] = centres[:, a]
+        flat, patterns = _count_poses(
+            torch.view_as_real(overlap).numpy(),
+            (self._clash_below, self._touch_above),
+            (axes[0], axes[1], axes[2]),
+            turned,
+            (self.pairs.lower**2, self.pairs.upper**2),
+            self.pairs.owner,
+            self._spaces[g].numpy(),
+        )
+        return torch.from_numpy(flat), torch.from_numpy(patterns)
 
     def _turned_points(self, shape: tuple[int, ...]) -> torch.Tensor:
         """(N^3, 5) for each voxel u of a turned grid u_0, u_1, u_2, |u|^2 and 1."""
@@ -236,7 +267,7 @@ class Search:
 
     def _translations(self, g: int, flat: torch.Tensor) -> torch.Tensor:
         """(P, 3) translations x y z in the receptor's frame, from flat indices in the turned frame."""
-        turned = self._turned_points(self._turned_shape(g))[flat]
+        turned = self._turned_points(self._turned_shape(g)).index_select(0, flat)
         columns = []
         for a in (2, 1, 0):
             u = turned[:, self._axes[g, a]]
@@ -247,7 +278,7 @@ class Search:
         """(P,) bit patterns of the restraints that the poses at these flat indices satisfy."""
         if self.pairs.count == 0 or len(flat) == 0:
             return torch.zeros(len(flat), dtype=torch.int64, device=self.device)
-        turned = self._turned_points(self._turned_shape(g))[flat].to(torch.float64)
+        turned = self._turned_points(self._turned_shape(g)).index_select(0, flat).to(torch.float64)
         # A pose satisfies |t - c| <= upper for c = first - Q second. In the turned frame t_a is u or N - u.
         centres = (self.pairs.first - self.pairs.second @ rotation.T)[:, ::-1]
         rows = np.empty((len(centres), 5))
@@ -345,11 +376,55 @@ class _Tally:
         return np.array(order, dtype=np.int64), np.array([self.sparse[pattern] for pattern in order])
 
 
-def _where(mask: torch.Tensor) -> torch.Tensor:
-    """Flat indices where a mask is true; numpy is much faster at it than torch on a CPU."""
-    if mask.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(mask.numpy()))
-    return torch.nonzero(mask).view(-1)
+def _compiled(function: Any) -> Any:
+    return numba.njit(cache=True, nogil=True)(function)
+
+
+@_compiled
+def _count_poses(
+    overlap: Any, bounds: Any, axes: Any, centres: Any, squares: Any, owner: Any, space: Any
+) -> tuple[Any, Any]:
+    """Complexes of one rotation: flat indices and patterns.
+
+    Arguments:
+        overlap: (A, B, C, 2) clash and touch at each turned translation.
+        bounds: clash is below the first, touch above the second.
+        axes: (A,), (B,), (C,) translation along each turned axis.
+        centres: (P, 3) where each pair has distance 0, in the order of the axes.
+        squares: (P,) and (P,) squared bounds of the pairs.
+        owner: (P,) restraint of each pair.
+        space: (A B C,) largest number of satisfied restraints so far; updated.
+    """
+    (n0, n1, n2, _), (lower, upper) = overlap.shape, squares
+    capacity, count = 1024, 0
+    flat, patterns = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+    for i in range(n0):
+        for j in range(n1):
+            for k in range(n2):
+                if not (overlap[i, j, k, 0] < bounds[0] and overlap[i, j, k, 1] > bounds[1]):
+                    continue
+                pattern = np.int64(0)
+                for p in range(len(owner)):
+                    d0, d1, d2 = (
+                        axes[0][i] - centres[p, 0],
+                        axes[1][j] - centres[p, 1],
+                        axes[2][k] - centres[p, 2],
+                    )
+                    square = d0 * d0 + d1 * d1 + d2 * d2
+                    if lower[p] <= square <= upper[p]:
+                        pattern |= np.int64(1) << owner[p]
+                if count == capacity:
+                    capacity *= 2
+                    flat = np.append(flat, np.empty(count, np.int64))
+                    patterns = np.append(patterns, np.empty(count, np.int64))
+                flat[count], patterns[count] = (i * n1 + j) * n2 + k, pattern
+                bits, rest = 0, pattern
+                while rest:
+                    rest &= rest - 1
+                    bits += 1
+                space[flat[count]] = max(space[flat[count]], bits)
+                count += 1
+    return flat[:count].copy(), patterns[:count].copy()
 
 
 def _flat(points: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
