@@ -25,6 +25,21 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ],
         "examples": ["example", "example_files"],
         "plots": ["contact_classes", "contact_map"],
+        "restraints": [
+            "AtomId",
+            "CROSSLINKERS",
+            "Restraint",
+            "RestraintError",
+            "crosslink",
+            "distances",
+            "format_disvis",
+            "format_tbl",
+            "interface_restraints",
+            "parse_restraints",
+            "read_restraints",
+        ],
+        "rotations": ["RotationSet", "rotation_set"],
+        "space": ["InteractionSpace", "interaction_space"],
         "structures": [
             "ResidueId",
             "Structure",
@@ -33,5 +48,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "read_models",
             "read_structure",
         ],
+        "voxels": ["DensityMap"],
     },
 )
