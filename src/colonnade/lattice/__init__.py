@@ -1,0 +1,3 @@
+"""placeholder"""
+from colonnade.lattice.action import ScalarAction
+from colonnade.lattice.mcmc import *
