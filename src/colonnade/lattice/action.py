@@ -71,7 +71,9 @@ class ScalarAction:
         if not 1 <= self.components <= 8:
             raise LatticeError(f"components is {self.components}; it must be 1 to 8")
         if self.w4 < 0:
-            raise LatticeError(f"the quartic coupling is {self.w4}: the action is unbounded below; it must be >= 0")
+            raise LatticeError(
+                f"the quartic coupling is {self.w4}: the action is unbounded below; it must be >= 0"
+            )
         if self.w4 == 0 and self.w2 <= self.d * abs(self.w0):
             raise LatticeError(
                 f"with quartic coupling 0 and quadratic coupling w2 = {self.w2} the action is unbounded below; "

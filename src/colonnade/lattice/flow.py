@@ -170,7 +170,9 @@ def build(config: FlowConfig, seed: int = 0) -> Density:
     if config.recipe not in RECIPES:
         raise LatticeError(f"recipe is {config.recipe!r}; it must be one of {', '.join(RECIPES)}")
     if config.recipe == "symmetrised" and config.components > 1:
-        raise LatticeError("recipe 'symmetrised' is for a real field; use 'equivariant' for several components")
+        raise LatticeError(
+            "recipe 'symmetrised' is for a real field; use 'equivariant' for several components"
+        )
     for name, low, high in (("couplings", 0, 64), ("hidden", 1, 128), ("reach", 1, 8), ("parts", 2, 8)):
         value = getattr(config, name)
         if not low <= value <= high:

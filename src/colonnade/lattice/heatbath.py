@@ -7,6 +7,7 @@ other colour, so a flow has to learn half of the sites only and the rest is draw
 
 from __future__ import annotations
 
+import math
 
 import numpy as np
 import torch
@@ -55,7 +56,9 @@ class HeatBath:
     @staticmethod
     def _grid(action: ScalarAction) -> tuple[float, FloatArray, FloatArray]:
         start = np.linspace(0, 60, 60001)
-        local = (action.w2 - action.d * abs(action.w0)) * start**2 + action.w4 * start**4 - abs(action.h) * start
+        local = (
+            (action.w2 - action.d * abs(action.w0)) * start**2 + action.w4 * start**4 - abs(action.h) * start
+        )
         edge = float(start[np.nonzero(local - local.min() < 40)[0][-1]])
         end = 1.3 * edge
         if action.components == 1:
@@ -133,3 +136,26 @@ def neighbours_of(active: IntArray, table: IntArray, position: IntArray) -> IntA
     return np.ascontiguousarray(position[table[active]].T)
 
 
+def site_distribution(action: ScalarAction) -> tuple[FloatArray, FloatArray, float]:
+    """Grid, distribution function and log normalisation of phi (|phi| if complex) of one site, without hopping."""
+    if action.components > 2:
+        raise LatticeError(f"components is {action.components}; the heat bath supports 1 and 2")
+    end = 1.0
+    while (
+        action.w2 * end**2 + action.w4 * end**4 - abs(action.h) * end < 60 + 0.25 * action.w2**2 / action.w4
+    ):
+        end *= 1.1
+    if action.components == 1:
+        x = np.linspace(-end, end, 20001)
+        log_f = -action.w2 * x**2 - action.w4 * x**4 + action.h * x
+    else:
+        if action.h:
+            raise LatticeError(f"h is {action.h}; annealing a complex field needs h = 0")
+        x = np.linspace(0, end, 20001)
+        with np.errstate(divide="ignore"):
+            log_f = np.log(2 * np.pi * x) - action.w2 * x**2 - action.w4 * x**4
+    top = float(log_f.max())
+    f = np.exp(log_f - top)
+    total = float(_simpson(f[None], x)[0])
+    cumulative = np.concatenate([[0.0], (0.5 * (f[1:] + f[:-1])).cumsum()])
+    return x, cumulative / cumulative[-1], top + math.log(total)

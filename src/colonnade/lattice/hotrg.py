@@ -67,9 +67,7 @@ def _log_z(action: ScalarAction, vertical: int, horizontal: int, bond: int) -> f
     return math.log(_close(t)) + 4 * log_factor
 
 
-def hotrg(
-    action: ScalarAction, shape: Sequence[int], bond: int = 20, *, moments: bool = False
-) -> Exact:
+def hotrg(action: ScalarAction, shape: Sequence[int], bond: int = 20, *, moments: bool = False) -> Exact:
     """Tensor-network answer for a torus whose sides are powers of two.
 
     Parameters
@@ -85,7 +83,9 @@ def hotrg(
     """
     sides = checked_shape(shape)
     if len(sides) != 2 or action.d != 2 or any(n < 2 or n & (n - 1) for n in sides):
-        raise LatticeError(f"shape is {list(sides)}; HOTRG needs two sides that are powers of two, at least 2")
+        raise LatticeError(
+            f"shape is {list(sides)}; HOTRG needs two sides that are powers of two, at least 2"
+        )
     if not 2 <= bond <= 32:
         raise LatticeError(f"bond is {bond}; it must be 2 to 32")
     doublings = [int(math.log2(n)) for n in sides]

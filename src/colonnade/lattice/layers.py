@@ -149,9 +149,13 @@ class Spline(nn.Module):
             step = floor / bins + (1 - floor) * torch.softmax(raw, 0)
             return torch.cat([torch.zeros_like(step[:1]), step.cumsum(0)])
 
-        slopes = 0.02 + 0.98 * torch.nn.functional.softplus(self.slopes + 0.5413248546) # softplus = 1 at 0
+        slopes = 0.02 + 0.98 * torch.nn.functional.softplus(self.slopes + 0.5413248546)  # softplus = 1 at 0
         factor = self.stretch.exp()
-        return self.reach * cumulative(self.widths), self.reach * factor * cumulative(self.heights), factor * slopes
+        return (
+            self.reach * cumulative(self.widths),
+            self.reach * factor * cumulative(self.heights),
+            factor * slopes,
+        )
 
     def _map(self, r: Tensor) -> tuple[Tensor, Tensor]:
         """Image of r >= 0 and the log of its slope."""
@@ -224,7 +228,9 @@ class ModeBase(nn.Module):
     basis: Tensor
     shell: Tensor
 
-    def __init__(self, support: Support, components: int, *, bimodal: bool = False, shift: float = 0.0) -> None:
+    def __init__(
+        self, support: Support, components: int, *, bimodal: bool = False, shift: float = 0.0
+    ) -> None:
         super().__init__()
         basis, levels, shell = support.fourier
         self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)

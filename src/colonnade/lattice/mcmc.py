@@ -95,7 +95,9 @@ def initial_state(
 def _shape_for(action: ScalarAction, shape: Sequence[int]) -> Shape:
     sides = checked_shape(shape)
     if len(sides) != action.d:
-        raise LatticeError(f"shape {list(sides)} has {len(sides)} sides but the action is {action.d}-dimensional")
+        raise LatticeError(
+            f"shape {list(sides)} has {len(sides)} sides but the action is {action.d}-dimensional"
+        )
     return sides
 
 
@@ -375,7 +377,9 @@ class Independence:
             chosen = np.where(take, j, chosen)
             accepted += take
         moved = chosen >= 0
-        new = State.of(fields.reshape(self.n, chains, *fields.shape[1:])[chosen, np.arange(chains)], self.action)
+        new = State.of(
+            fields.reshape(self.n, chains, *fields.shape[1:])[chosen, np.arange(chains)], self.action
+        )
         phi = np.where(moved, new.phi, state.phi)
         return State(phi, state.shape, (self.proposal, current)), {"accepted": accepted / self.n}
 

@@ -118,5 +118,7 @@ def support_for(shape: Sequence[int], *, decimated: bool) -> Support:
     sides = checked_shape(shape, max_sites=4096)
     parity(sides)
     if min(sides) < 4:
-        raise LatticeError(f"shape is {list(sides)}; flows need even sides of at least 4 (use torus or HMC below)")
+        raise LatticeError(
+            f"shape is {list(sides)}; flows need even sides of at least 4 (use torus or HMC below)"
+        )
     return Support(sides, decimated)
