@@ -1,0 +1,44 @@
+# The front door: `make run` and `make test` are all that a newcomer needs.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+FIRST  := colonnade-runs/first
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: run test test-all chaos bench lint docs clean
+
+run: $(VENV)/installed
+	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST); \
+	else $(BIN)/colonnade run structure.affinity --output $(FIRST) $(COMPLEX); fi
+	@$(BIN)/colonnade serve
+
+test: $(VENV)/installed-dev
+	$(PYTEST) -n 2 --dist worksteal
+
+test-all: $(VENV)/installed-dev
+	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow"
+
+chaos: $(VENV)/installed-dev
+	$(PYTEST) -m "slow or not slow" -s tests/gateway/test_chaos.py
+
+bench: $(VENV)/installed-dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) colonnade-runs
+
+# torch comes first, pinned: no other package can then pull another build of it.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[all]"
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	@touch $@

@@ -1,0 +1,158 @@
+"""The commands, and the parser that is made of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+import colonnade
+from colonnade.cli import options
+from colonnade.cli.local import report, run_service, show
+from colonnade.cli.output import STOPPED, WRONG, refuse, say
+from colonnade.cli.remote import REMOTE, submit_service
+from colonnade.cli.serving import serve
+from colonnade.errors import ColonnadeError
+from colonnade.service import Service, get, services
+
+_RUN = Group("This run", sort_key=-1)
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Answer with one JSON document.")]
+
+
+def run(arguments: list[str]) -> int:
+    """Parse and do what the arguments say; every error becomes a sentence and an exit code."""
+    as_json = "--json" in arguments
+    try:
+        app = parser(arguments)
+        result = app(
+            _spelled(arguments),
+            exit_on_error=False,
+            print_error=False,
+            verbose=False,
+            result_action="return_value",
+        )
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return STOPPED
+    except CycloptsError as error:
+        return refuse(ColonnadeError(_sentence(error)), as_json=as_json)
+    except ColonnadeError as error:
+        return refuse(error, as_json=as_json)
+    except BrokenPipeError:
+        return WRONG
+    return result if isinstance(result, int) else 0
+
+
+def _spelled(arguments: list[str]) -> list[str]:
+    """Options as they are declared: a field's own spelling, `--lattice_size`, is an option's, `--lattice-size`."""
+    if "--" in arguments:
+        end = arguments.index("--")
+        return _spelled(arguments[:end]) + arguments[end:]
+    return [
+        re.sub(r"^--[^=]+", lambda found: found[0].replace("_", "-"), word) if word.startswith("--") else word
+        for word in arguments
+    ]
+
+
+def _sentence(error: CycloptsError) -> str:
+    text = " ".join(str(error).split()).replace('"', "'")
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def parser(arguments: list[str]) -> App:
+    """The whole command; options of services are made only for the one that is named, unless all are asked for."""
+    app = App(
+        name="colonnade",
+        help="Scientific methods as commands, web pages and a Python library.",
+        version=colonnade.__version__,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    app.command(_services, name="services")
+    app.command(show, name="show")
+    run_app = App(name="run", help="Run a service here, in a folder of its own.", help_format="plaintext")
+    submit_app = App(name="submit", help="Run a service on a gateway.", help_format="plaintext")
+    for name, group, function, common in (
+        ("run", run_app, run_service, _run_options()),
+        ("submit", submit_app, submit_service, _submit_options()),
+    ):
+        for service in _wanted(arguments, name):
+            group.command(_command(service, function, common), name=service.name)
+        app.command(group)
+    app.command(report, name="report")
+    app.command(serve, name="serve")
+    for command in REMOTE:
+        app.command(command)
+    app.register_install_completion_command()
+    return app
+
+
+def _wanted(arguments: list[str], command: str) -> list[Service[Any, Any]]:
+    """The services that need a parser: the named one; all of them for lists, help and completion.
+
+    Raises:
+        UnknownService: the named one is not installed.
+    """
+    if arguments[:1] == [command] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        return [get(arguments[1])]
+    everywhere = not arguments or arguments[0] in (command, "--install-completion")
+    return list(services().values()) if everywhere else []
+
+
+def _command(
+    service: Service[Any, Any], function: Callable[..., int], common: list[inspect.Parameter]
+) -> Callable[..., int]:
+    """A function whose signature is the service's options; cyclopts reads no more of it than that."""
+
+    def command(**values: Any) -> int:
+        own = {parameter.name: values[parameter.name] for parameter in common if parameter.name in values}
+        return function(service, options.given(service.inputs, values), **own)
+
+    made: Any = command
+    made.__signature__ = options.signature(service.inputs, common)
+    made.__annotations__ = {name: item.annotation for name, item in made.__signature__.parameters.items()}
+    made.__name__ = service.name.replace(".", "_")
+    made.__doc__ = f"{service.title}: {service.summary}"
+    return command
+
+
+def _keyword(name: str, annotation: Any, default: Any, help: str) -> inspect.Parameter:
+    parameter = Parameter(name=f"--{name}", help=help, group=_RUN, negative=(), show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, parameter]
+    )
+
+
+def _base_options() -> list[inspect.Parameter]:
+    inputs = "A YAML or JSON file of inputs, or the job.json of an earlier run; options win over it."
+    return [
+        _keyword("inputs", Path | None, None, inputs),
+        _keyword("example", str | None, None, "Start from an example, by its title ('' for the first)."),
+        _keyword("seed", int | None, None, "The only source of randomness (default: 0)."),
+        _keyword("json", bool, False, "Answer with one JSON document, and show no progress."),
+    ]
+
+
+def _run_options() -> list[inspect.Parameter]:
+    folder = "Folder of the run, empty or absent (default: ./colonnade-runs/SERVICE-N)."
+    return [*_base_options(), _keyword("output", Path | None, None, folder)]
+
+
+def _submit_options() -> list[inspect.Parameter]:
+    return [
+        *_base_options(),
+        _keyword("again", bool, False, "Run it even when the same run is known."),
+        _keyword("wait", bool, False, "Stay until it has ended."),
+        _keyword("url", str | None, None, "The gateway (default: the one of the last login)."),
+    ]
+
+
+def _services(*, json: Json = False) -> int:
+    """List the installed services."""
+    from colonnade.cli.listing import services as listed
+
+    return listed(json=json)

@@ -1,0 +1,155 @@
+"""Inside a Dask worker: one process per job, forked from a warm server, and the way to reach those that run."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
+import signal
+import sys
+import threading
+import types
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from colonnade.gateway import processes
+from colonnade.gateway.attempt import Outcome, settle
+from colonnade.gateway.keeper import keep
+from colonnade.gateway.order import Order
+from colonnade.gateway.queue import CANCELLED
+from colonnade.gateway.service_process import clean_environment
+
+log = logging.getLogger(__name__)
+MAX_REFUSED = 10_000
+
+
+class Jobs:
+    """The jobs that this worker runs, by key. One of them exists in each worker process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keepers: dict[str, tuple[int, Connection]] = {}
+        self._refused: dict[str, None] = {}
+        self._closed = False
+
+    def run(self, order: Order) -> Outcome:
+        """Run one attempt to its end; blocks the calling thread."""
+        context = multiprocessing.get_context("forkserver")
+        ours, theirs = context.Pipe()
+        with ours:
+            with self._lock:
+                if self._closed:
+                    return Outcome("lost", "The worker stopped.")
+                if order.key in self._refused:
+                    return Outcome("cancelled", CANCELLED)
+                process = context.Process(target=keep, args=(order, theirs), name=f"job-{order.key}")
+                process.start()
+                theirs.close()
+                self._keepers[order.key] = (process.pid or 0, ours)
+            try:
+                outcome: Outcome = ours.recv()
+                return outcome
+            except (EOFError, OSError):
+                return self._after_loss(order)
+            finally:
+                with self._lock:
+                    del self._keepers[order.key]
+                process.join()
+
+    def tell(self, key: str, word: str) -> None:
+        """Send a word ("cancel", "stop") to a job; one that has not started yet never will."""
+        with self._lock:
+            found = self._keepers.get(key)
+            if found is not None:
+                with suppress(OSError):
+                    found[1].send(word)
+            else:
+                self._refused[key] = None
+                if len(self._refused) > MAX_REFUSED:
+                    del self._refused[next(iter(self._refused))]
+
+    def close(self) -> None:
+        """End every job and start no more."""
+        with self._lock:
+            self._closed = True
+            for _, connection in self._keepers.values():
+                with suppress(OSError):
+                    connection.send("stop")
+
+    def _after_loss(self, order: Order) -> Outcome:
+        """A keeper died without a word: end what it kept."""
+        log.warning("The keeper of %s was lost.", order.key)
+        found = settle(order.directory, order.attempt)
+        with self._lock:
+            self._keepers[order.key] = (0, self._keepers[order.key][1])
+            keepers = {pid for pid, _ in self._keepers.values()}
+            _end_orphans(keepers)
+        return found or Outcome("lost", "The keeper was lost.")
+
+
+def _end_orphans(known: set[int]) -> None:
+    """Kill what has become the worker's own child because its keeper died: nothing else can be there."""
+    server: Any = multiprocessing.forkserver._forkserver
+    tracker: Any = multiprocessing.resource_tracker._resource_tracker
+    known = {*known, server._forkserver_pid, tracker._pid}
+    for _ in range(100):
+        orphans = [pid for pid in processes.children(os.getpid()) if pid not in known]
+        if not orphans:
+            return
+        for orphan in orphans:
+            for pid in [*processes.descendants(orphan), orphan]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(orphan, 0)
+
+
+_jobs = Jobs()
+
+
+def run(order: Order) -> Outcome:
+    """The Dask task of one attempt."""
+    return _jobs.run(order)
+
+
+def tell(key: str, word: str) -> None:
+    """Called on every worker to reach the one that runs a job."""
+    _jobs.tell(key, word)
+
+
+def close() -> None:
+    """Called on every worker before it stops."""
+    _jobs.close()
+
+
+@dataclass
+class Warm:
+    """A Dask worker plugin: makes the worker a place where jobs can be forked.
+
+    Args:
+        preload: further modules to import before the fork.
+        pass_environment: further variables that jobs may see.
+    """
+
+    preload: tuple[str, ...] = ()
+    pass_environment: tuple[str, ...] = ()
+    name: str = "colonnade-warm"
+
+    def setup(self, worker: Any) -> None:
+        # The fork server and all its children run in this environment, and it alone is what /proc shows of them.
+        kept = clean_environment(os.environ, self.pass_environment)
+        os.environ.clear()
+        os.environ.update(kept)
+        os.environ["PYTHONHASHSEED"] = "0"  # the order of a set is then the same in every run of a job
+        # Otherwise every child would run the program that started the gateway again, under another name.
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
+        multiprocessing.set_forkserver_preload(["colonnade.gateway.warm", *self.preload])
+        multiprocessing.forkserver.ensure_running()
+
+    def teardown(self, worker: Any) -> None:
+        close()

@@ -1,0 +1,342 @@
+"""The gateway behind its web pages: jobs, files, usage; and the engine that runs what is queued."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import delete, select
+from ulid import ULID
+
+import colonnade
+from colonnade import runner
+from colonnade.errors import ColonnadeError
+from colonnade.gateway import queue
+from colonnade.gateway.dispatcher import Dispatcher
+from colonnade.gateway.events import tail
+from colonnade.gateway.files import Draft, FileStore
+from colonnade.gateway.queue import Page
+from colonnade.gateway.settings import Settings
+from colonnade.gateway.store import (
+    FileRow,
+    JobFile,
+    JobRow,
+    Refused,
+    RemovalRow,
+    Store,
+    Unavailable,
+    UnknownJob,
+    UsageRow,
+    now,
+)
+from colonnade.inputs import safe_name
+from colonnade.job import Event
+from colonnade.service import Service, get
+
+CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
+STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
+EVENT_POLL = 0.1  # seconds between two looks at a watched job's events
+MAX_PAGE = 500
+MAX_TITLE = 200
+
+
+class Gateway:
+    """All that the web half needs; safe to call from any thread.
+
+    Args:
+        settings: options; those of the environment when left out.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.runs = self.settings.data / "runs"
+        self.store = Store(self.settings.database_url, self.settings.busy_timeout)
+        self.store.upgrade()
+        self.files = FileStore(self.settings.data / "files", int(self.settings.upload_limit))
+        self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to take queued jobs, in the background."""
+        self.dispatcher.start()
+        threading.Thread(target=self._tidy, name="colonnade-tidy", daemon=True).start()
+
+    def stop(self) -> None:
+        """End in order: running jobs are ended and queued again, from their checkpoints."""
+        self.dispatcher.stop()
+        self.store.close()
+
+    def health(self) -> dict[str, Any]:
+        """State of the engine, free disk space in bytes, and how many jobs are queued and running."""
+        with self.store.read() as session:
+            counts = queue.active(session)
+        return {
+            "version": colonnade.__version__,
+            "engine": self.dispatcher.engine.status,
+            "cores": self.dispatcher.engine.cores,
+            "disk_free": shutil.disk_usage(self.settings.data).free,
+            **counts,
+        }
+
+    # --- jobs ------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        service: Service[Any, Any],
+        inputs: BaseModel,
+        *,
+        seed: int = 0,
+        again: bool = False,
+        title: str = "",
+    ) -> JobRow:
+        """Queue a job, or serve it at once from an earlier identical one that succeeded (unless `again`).
+
+        Raises:
+            BadInput: the seed is out of range.
+            Unavailable: the disk is full or the database is held by another.
+        """
+        runner.check_seed(seed)
+        id = str(ULID())
+        row = JobRow(
+            id=id,
+            service=service.name,
+            version=service.version,
+            state="queued",
+            title=title[:MAX_TITLE],
+            inputs=inputs.model_dump(mode="json"),
+            seed=seed,
+            fingerprint=runner.fingerprint(service, inputs, seed),
+            run=id,
+            cores=min(max(service.resources.cores, 1), self.settings.workers)
+            if self.settings.scheduler == "local"
+            else max(service.resources.cores, 1),
+            created=now(),
+        )
+        checksums = [file.sha256 for file in runner.input_files(inputs)]
+        if not again and self._serve(row, checksums):
+            return row
+        directory = self.directory_of(id)
+        with self._plain_disk_errors(directory):
+            runner.prepare(service, inputs, directory, seed, place=self.files.place)
+            with self.store.write() as session:
+                queue.add(session, row, checksums)
+        self.dispatcher.wake()
+        return row
+
+    def _serve(self, row: JobRow, checksums: list[str]) -> bool:
+        """Enter the job as one that an earlier result answers, if there is such a result."""
+        with self.store.read() as session:
+            if queue.earlier_result(session, row.fingerprint) is None:
+                return False
+        with self.store.write() as session:  # looked up again: the earlier job may just have been deleted
+            earlier = queue.earlier_result(session, row.fingerprint)
+            if earlier is None:
+                return False
+            row.state, row.started, row.finished = "succeeded", row.created, row.created
+            row.run, row.cached_from = earlier.run, earlier.cached_from or earlier.id
+            queue.add(session, row, checksums)
+        return True
+
+    def job(self, id: str) -> JobRow:
+        """One job.
+
+        Raises:
+            UnknownJob: there is none of that id.
+        """
+        with self.store.read() as session:
+            row = session.get(JobRow, id)
+        if row is None:
+            raise UnknownJob(f"There is no job {id[:40]!r}.")
+        return row
+
+    def jobs(
+        self, *, after: str | None = None, limit: int = 50, service: str | None = None, state: str | None = None
+    ) -> Page:
+        """A page of jobs, newest first; `after` is the cursor of the page before."""
+        with self.store.read() as session:
+            return queue.page(session, after=after, limit=max(1, min(limit, MAX_PAGE)), service=service, state=state)
+
+    def cancel(self, id: str) -> JobRow:
+        """End a job; one that has ended already stays as it is.
+
+        A running job's processes are killed; the row returned is still `running` when that takes unusually long.
+
+        Raises:
+            UnknownJob: there is none of that id.
+        """
+        row = self.job(id)
+        if row.final:
+            return row
+        with self.store.write() as session:
+            asked = not queue.cancel_queued(session, id) and queue.request_cancel(session, id)
+        self.dispatcher.announce()
+        if asked:
+            self.dispatcher.cancel(id)
+            deadline = time.monotonic() + CANCEL_WAIT
+            while not (row := self.job(id)).final and time.monotonic() < deadline:
+                time.sleep(0.02)
+        return self.job(id)
+
+    def rerun(self, id: str) -> JobRow:
+        """Queue the same request once more, to be run anew.
+
+        Raises:
+            UnknownJob: there is none of that id.
+            UnknownService: its service is not installed any more.
+            BadInput: today's version of the service refuses the inputs.
+        """
+        row = self.job(id)
+        service = get(row.service)
+        inputs = service.parse(row.inputs, runner.run_files(self.directory_of(row.run)))
+        return self.submit(service, inputs, seed=row.seed, again=True, title=row.title)
+
+    def delete(self, id: str) -> None:
+        """Remove a job that has ended, with its bytes; a result that other jobs were served from stays for them.
+
+        Raises:
+            UnknownJob: there is none of that id.
+            Refused: it has not ended.
+        """
+        with self.store.write() as session:
+            row = session.get(JobRow, id)
+            if row is None:
+                raise UnknownJob(f"There is no job {id[:40]!r}.")
+            if not row.final:
+                raise Refused(f"The job is {row.state}; cancel it before it is deleted.")
+            files = list(session.scalars(select(JobFile.sha256).where(JobFile.job == id)))
+            if not queue.others_use(session, row.run, id):
+                session.add(RemovalRow(run=row.run))
+            session.delete(row)
+            session.flush()
+            self._forget_files(session, files)
+        self._remove_runs()
+
+    def _forget_files(self, session: Any, checksums: list[str]) -> None:
+        """Remove those uploaded files that no job names any more."""
+        for sha256 in checksums:
+            if session.scalar(select(JobFile.job).where(JobFile.sha256 == sha256).limit(1)) is None:
+                session.execute(delete(FileRow).where(FileRow.sha256 == sha256))
+                # Within the transaction: an upload of the same content waits for its end, and then writes it anew.
+                self.files.remove(sha256)
+
+    def _remove_runs(self) -> None:
+        with self.store.read() as session:
+            runs = list(session.scalars(select(RemovalRow.run)))
+        for run in runs:
+            shutil.rmtree(self.directory_of(run), ignore_errors=True)
+            if not self.directory_of(run).exists():
+                with self.store.write() as session:
+                    session.execute(delete(RemovalRow).where(RemovalRow.run == run))
+
+    def directory(self, id: str) -> Path:
+        """The run directory of a job; that of the earlier job when it was served from one.
+
+        Raises:
+            UnknownJob: there is none of that id.
+        """
+        return self.directory_of(self.job(id).run)
+
+    def directory_of(self, run: str) -> Path:
+        # The last characters of an id are its random part: the folders fill evenly.
+        return self.runs / run[-2:].lower() / run
+
+    async def events(self, id: str, start: int = 0) -> AsyncIterator[tuple[int, Event]]:
+        """What happens to a job until it ends: its events, and `{"kind": "state", ...}` now and at each change.
+
+        Args:
+            id: the job.
+            start: offset to continue from, as given with an earlier event.
+
+        Yields:
+            Pairs of an offset and an event.
+
+        Raises:
+            UnknownJob: there is none of that id, or it was deleted meanwhile.
+        """
+        seen, looked = self.dispatcher.changes, time.monotonic()  # taken first: no change falls between
+        row = await asyncio.to_thread(self.job, id)
+        shown: tuple[str, int] | None = None
+        path = self.directory_of(row.run) / "events.jsonl"
+        while True:
+            if shown != (row.state, row.attempt) and not row.final:
+                shown = (row.state, row.attempt)
+                yield start, _state_event(row)
+            for offset, found in await asyncio.to_thread(tail, path, start):
+                start = offset
+                yield offset, found
+            if row.final:
+                yield start, _state_event(row)
+                return
+            await asyncio.sleep(EVENT_POLL)
+            if self.dispatcher.changes != seen or time.monotonic() - looked > STATE_POLL:
+                seen, looked = self.dispatcher.changes, time.monotonic()
+                row = await asyncio.to_thread(self.job, id)
+
+    # --- files -----------------------------------------------------------------------------------
+
+    def save_upload(self, chunks: Iterable[bytes], name: str) -> FileRow:
+        """Store an upload.
+
+        Raises:
+            TooLarge: as soon as the limit is passed; nothing stays.
+            ColonnadeError: the name has no usable character.
+            Unavailable: the disk is full.
+        """
+        with self._plain_disk_errors(), self.files.receive() as draft:
+            for chunk in chunks:
+                draft.write(chunk)
+            return self.keep_upload(draft, name)
+
+    def keep_upload(self, draft: Draft, name: str) -> FileRow:
+        """Make a draft that was written piece by piece (see `FileStore.receive`) an uploaded file."""
+        try:
+            name = safe_name(name)
+        except ValueError as error:
+            raise ColonnadeError(f"{str(error).rstrip('.').capitalize()}.") from None
+        with self._plain_disk_errors():
+            draft.seal()
+            with self.store.write() as session:
+                sha256, size = draft.keep()
+                return session.merge(FileRow(sha256=sha256, name=name, size=size, created=now()))
+
+    # --- usage -----------------------------------------------------------------------------------
+
+    def usage(self) -> list[UsageRow]:
+        """Jobs and CPU seconds by month, service and outcome, newest month first."""
+        order = (UsageRow.month.desc(), UsageRow.service, UsageRow.outcome)
+        with self.store.read() as session:
+            return list(session.scalars(select(UsageRow).order_by(*order)))
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """Finish the removals that a crash cut short, and sweep uploads that never ended."""
+        with suppress(Unavailable):
+            self._remove_runs()
+        self.files.sweep()
+
+    @contextmanager
+    def _plain_disk_errors(self, directory: Path | None = None) -> Iterator[None]:
+        """Say in a sentence that the disk is full, and leave nothing of `directory` behind on any error."""
+        try:
+            yield
+        except BaseException as error:
+            if directory is not None:
+                shutil.rmtree(directory, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Unavailable("There is no space left on the gateway's disk.") from error
+            raise
+
+
+def _state_event(row: JobRow) -> Event:
+    return {"kind": "state", "state": row.state, "attempt": row.attempt, "error": row.error}

@@ -1,0 +1,199 @@
+"""Between the queue and the engine: claims queued jobs, hands them over, records how they end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import delete, select
+from ulid import ULID
+
+from colonnade.gateway import processes, queue
+from colonnade.gateway.attempt import Outcome, settle
+from colonnade.gateway.engine import Engine
+from colonnade.gateway.queue import Claim
+from colonnade.gateway.settings import Settings
+from colonnade.gateway.store import GatewayRow, Store, Unavailable, now
+
+log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """One thread that moves jobs from the queue to the engine and back.
+
+    Args:
+        settings: options.
+        store: the database.
+        directory_of: run directory by the name of the run.
+
+    Attributes:
+        id: this gateway process, as the database knows it.
+        changes: grows with every change of a job's state that this gateway knows of.
+    """
+
+    def __init__(self, settings: Settings, store: Store, directory_of: Callable[[str], Path]) -> None:
+        self.id = str(ULID())
+        self.changes = 0
+        self.engine = Engine(settings, self._report, self.wake)
+        self._settings = settings
+        self._store = store
+        self._directory_of = directory_of
+        self._running: dict[str, Claim] = {}
+        self._outcomes: deque[tuple[Claim, Outcome]] = deque()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="colonnade-dispatcher", daemon=True)
+        self._due: dict[str, float] = {}
+
+    # --- from any thread -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+        self.engine.start()
+
+    def stop(self) -> None:
+        """Take no more jobs, end those that run, queue them again."""
+        self._stopping = True
+        self.wake()
+        self._thread.join(timeout=2 * self._settings.busy_timeout)
+        self.engine.stop()
+        self._record_outcomes()
+        with self._store.write() as session:
+            for claim in self._running.values():
+                queue.release(session, claim.id, claim.attempt, lost=False)
+            session.execute(delete(GatewayRow).where(GatewayRow.id == self.id))
+
+    def wake(self) -> None:
+        """Something may be there to do."""
+        self._wake.set()
+
+    def announce(self) -> None:
+        """Some job's state has changed."""
+        self.changes += 1
+
+    def cancel(self, id: str) -> None:
+        """End a job if this gateway runs it."""
+        for claim in list(self._running.values()):
+            if claim.id == id:
+                self.engine.cancel(claim.key)
+
+    def _report(self, claim: Claim, outcome: Outcome) -> None:
+        self._outcomes.append((claim, outcome))
+        self.wake()
+
+    # --- the thread ------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            try:
+                self._turn()
+            except Unavailable as error:
+                log.warning("%s", error)
+                time.sleep(0.2)
+                self.wake()
+            except Exception:
+                log.exception("The dispatcher stumbled; it goes on.")
+                time.sleep(1.0)
+            self._wake.wait(self._settings.poll)
+            self._wake.clear()
+
+    def _turn(self) -> None:
+        self._record_outcomes()
+        if self._is_due("heartbeat", self._settings.heartbeat):
+            self._heartbeat()
+            self._recover()
+        if self._is_due("cancels", self._settings.poll):
+            self._look_for_cancels()
+        self._hand_over()
+
+    def _is_due(self, what: str, interval: float) -> bool:
+        if time.monotonic() < self._due.get(what, 0.0):
+            return False
+        self._due[what] = time.monotonic() + interval
+        return True
+
+    def _hand_over(self) -> None:
+        free = self.engine.cores - sum(claim.cores for claim in self._running.values())
+        if free < 1:
+            return
+        with self._store.write() as session:
+            claims = queue.claim(session, self.id, free)
+        for claim in claims:
+            self._running[claim.key] = claim
+            self.engine.submit(claim, self._directory_of(claim.run))
+        if claims:
+            self.announce()
+
+    def _record_outcomes(self) -> None:
+        while self._outcomes:
+            claim, outcome = self._outcomes[0]  # stays until it is recorded: the database may be locked
+            if outcome.status == "lost":
+                outcome = settle(self._directory_of(claim.run), claim.attempt) or outcome
+            self._record(claim.id, claim.attempt, outcome)
+            self._outcomes.popleft()
+            self._running.pop(claim.key, None)
+            self.announce()
+
+    def _record(self, id: str, attempt: int, outcome: Outcome) -> None:
+        with self._store.write() as session:
+            if outcome.status != "lost":
+                queue.finish(
+                    session,
+                    id,
+                    attempt,
+                    outcome.status,
+                    error=outcome.error,
+                    cpu_seconds=outcome.cpu_seconds,
+                    max_rss=outcome.max_rss,
+                )
+            elif self._stopping:
+                queue.release(session, id, attempt, lost=False, cpu_seconds=outcome.cpu_seconds)
+            else:
+                queue.give_back(session, id, attempt, self._settings.retries, cpu_seconds=outcome.cpu_seconds)
+
+    def _recover(self) -> None:
+        """Take up the running jobs of gateways that are gone."""
+        with self._store.read() as session:
+            rows = queue.running_elsewhere(session, self.id)
+            known = {row.id: row for row in session.scalars(select(GatewayRow))}
+        gone = {id for id, row in known.items() if id != self.id and self._is_gone(row)}
+        for row in rows:
+            if row.gateway in known and row.gateway not in gone:
+                continue
+            log.warning("Job %s was left by a gateway that is gone.", row.id)
+            outcome = settle(self._directory_of(row.run), row.attempt) or Outcome("lost")
+            self._record(row.id, row.attempt, outcome)
+            self.announce()
+        if gone:
+            with self._store.write() as session:
+                session.execute(delete(GatewayRow).where(GatewayRow.id.in_(gone)))
+
+    def _is_gone(self, row: GatewayRow) -> bool:
+        if row.host == processes.host():
+            return row.boot != processes.boot() or not processes.Process(row.pid, row.pid_started).alive
+        return (now() - row.heartbeat).total_seconds() > self._settings.heartbeat_stale
+
+    def _heartbeat(self) -> None:
+        me = processes.identify(os.getpid())
+        with self._store.write() as session:
+            session.merge(
+                GatewayRow(
+                    id=self.id,
+                    host=processes.host(),
+                    boot=processes.boot(),
+                    pid=me.pid,
+                    pid_started=me.started,
+                    heartbeat=now(),
+                )
+            )
+
+    def _look_for_cancels(self) -> None:
+        with self._store.read() as session:
+            asked = queue.cancels_for(session, self.id)
+        for id in asked:
+            self.cancel(id)

@@ -1,0 +1,289 @@
+"""The pages: services, jobs, results, usage. The form of a service is in `form_pages`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from colonnade.errors import ColonnadeError, UnknownService
+from colonnade.gateway import downloads, snippets
+from colonnade.gateway.access import SIGN_IN, WRONG_TOKEN, Access, clean_path
+from colonnade.gateway.api import Behind, TheJob
+from colonnade.gateway.core import Gateway
+from colonnade.gateway.job_state import Progress, progress
+from colonnade.gateway.problems import Trouble
+from colonnade.gateway.store import STATES, JobRow, UsageRow
+from colonnade.gateway.templating import draw
+from colonnade.gateway.views import queue_position
+from colonnade.render import View, views
+from colonnade.runner import Run
+from colonnade.service import Service, broken_plugins, get, services
+
+PAGE_LENGTH = 50
+REFRESH = 3  # seconds after which a page without JavaScript asks again how a job does
+
+router = APIRouter(include_in_schema=False)
+
+
+def page(template: str, answer_status: int = 200, /, **values: Any) -> HTMLResponse:
+    """A drawn page; what it shows changes, and so no browser keeps it."""
+    return HTMLResponse(draw(template, **values), answer_status, headers={"cache-control": "no-store"})
+
+
+def error_page(error: Exception, *, signed_out: bool = False, next: str = "/") -> HTMLResponse:
+    """What went wrong, on a page."""
+    trouble = Trouble(error)
+    values = {"status": trouble.status, "title": trouble.title, "sentence": trouble.sentence}
+    answer = page("error.html", trouble.status, signed_out=signed_out, next=next, here="", **values)
+    answer.headers.update(trouble.headers)
+    return answer
+
+
+# --- services ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Card:
+    """A service on the first page, and why it cannot run here (None: it can)."""
+
+    service: Service[Any, Any]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """The services of one column of the colonnade."""
+
+    name: str
+    services: list[Card]
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ").capitalize()
+
+
+@router.get("/")
+def home(q: Annotated[str, Query(max_length=100)] = "") -> HTMLResponse:
+    """All services, grouped by column."""
+    known = services()
+    found = [service for service in known.values() if _matches(service, q)]
+    return page(
+        "home.html",
+        here="home",
+        columns=_columns(found),
+        query=q,
+        shown=len(found),
+        total=len(known),
+        broken=broken_plugins(),
+    )
+
+
+def _matches(service: Service[Any, Any], query: str) -> bool:
+    text = f"{service.name} {service.title} {service.summary} {service.paper}".lower()
+    return all(word in text for word in query.lower().split())
+
+
+def _columns(found: Iterable[Service[Any, Any]]) -> list[Column]:
+    groups: dict[str, list[Card]] = defaultdict(list)
+    for service in found:
+        groups[service.column].append(Card(service, service.unavailable()))
+    return [Column(name, cards) for name, cards in groups.items()]
+
+
+# --- jobs ----------------------------------------------------------------------------------------
+
+
+@router.get("/jobs")
+def job_list(
+    gateway: Behind,
+    after: Annotated[str | None, Query(max_length=64)] = None,
+    service: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+) -> HTMLResponse:
+    """The jobs, newest first."""
+    found = gateway.jobs(after=after, limit=PAGE_LENGTH, service=service or None, state=state or None)
+    filters = {name: value for name, value in (("service", service), ("state", state)) if value}
+    following = f"/jobs?{urlencode(filters | {'after': found.next})}" if found.next else None
+    return page(
+        "jobs.html",
+        here="jobs",
+        jobs=[JobLine(row, _title(row.service)) for row in found.rows],
+        service=service,
+        state=state,
+        services=list(services().values()),
+        states=STATES,
+        first=f"/jobs?{urlencode(filters)}" if after else None,
+        following=following,
+    )
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job in the list."""
+
+    row: JobRow
+    service_title: str
+
+    @property
+    def seconds(self) -> float | None:
+        return run_time(self.row)
+
+
+def run_time(row: JobRow) -> float | None:
+    """How long a job ran, when it has ended."""
+    if row.started is None or row.finished is None:
+        return None
+    return (row.finished - row.started).total_seconds()
+
+
+def _title(name: str) -> str:
+    try:
+        return get(name).title
+    except UnknownService:
+        return name
+
+
+@router.get("/jobs/{id}")
+def job_page(request: Request, gateway: Behind, row: TheJob) -> HTMLResponse:
+    """A job: how far it is, or what it gave back."""
+    values: dict[str, Any] = {
+        "here": "jobs",
+        "job": row,
+        "service": _known(row.service),
+        "service_title": _title(row.service),
+        "seconds": run_time(row),
+        "refresh": REFRESH,
+        "earlier": "earlier" in request.query_params,
+    }
+    if not row.final:
+        events = gateway.directory_of(row.run) / "events.jsonl"
+        return page("job.html", position=queue_position(gateway, row), progress=progress(events), **values)
+    try:
+        run = downloads.finished(gateway, row)
+    except ColonnadeError:  # cancelled before it began, or it ended without a word
+        run = None
+    return page("result.html", **values, **_result(request, row, run))
+
+
+def _known(name: str) -> Service[Any, Any] | None:
+    try:
+        return get(name)
+    except UnknownService:
+        return None
+
+
+def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {"run": None, "log": Progress(), "numbers": [], "views": [], "files": [], "snippets": []}
+    shown: list[View] = views(run, lambda name: downloads.address(row.id, name))
+    numbers = [view for view in shown if view.kind in ("estimate", "value")]
+    address = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return {
+        "run": run,
+        "log": progress(run.directory / "events.jsonl"),
+        "numbers": numbers,
+        "views": [view for view in shown if view.kind not in ("estimate", "value")],
+        "files": downloads.listing(row.id, run),
+        "snippets": snippets.same_run(run, address),
+    }
+
+
+@router.post("/jobs/{id}/{action}")
+async def job_action(gateway: Behind, row: TheJob, action: str) -> Response:
+    """The buttons of a job: cancel, rerun, delete."""
+    if action == "cancel":
+        await run_in_threadpool(gateway.cancel, row.id)
+        return _see(f"/jobs/{row.id}")
+    if action == "rerun":
+        again = await run_in_threadpool(gateway.rerun, row.id)
+        return _see(f"/jobs/{again.id}")
+    if action == "delete":
+        await run_in_threadpool(gateway.delete, row.id)
+        return _see("/jobs")
+    return error_page(UnknownService(f"A job cannot {action[:40]!r}."))
+
+
+def _see(location: str) -> Response:
+    return RedirectResponse(location, status_code=303)
+
+
+# --- usage, reference, sign-in -------------------------------------------------------------------
+
+
+@dataclass
+class UsageLine:
+    """The jobs of one service in one month."""
+
+    month: str
+    service: str
+    outcomes: dict[str, int]
+    cpu_seconds: float
+
+    @property
+    def jobs(self) -> int:
+        return sum(self.outcomes.values())
+
+
+@router.get("/usage")
+def usage(gateway: Behind) -> HTMLResponse:
+    """Who ran how much."""
+    lines = usage_lines(gateway.usage())
+    return page("usage.html", here="usage", lines=lines, health=gateway.health(), peak=_peak(lines))
+
+
+def usage_lines(rows: Iterable[UsageRow]) -> list[UsageLine]:
+    """One line for each month and service."""
+    lines: dict[tuple[str, str], UsageLine] = {}
+    for row in rows:
+        line = lines.setdefault((row.month, row.service), UsageLine(row.month, row.service, {}, 0.0))
+        line.outcomes[row.outcome] = line.outcomes.get(row.outcome, 0) + row.jobs
+        line.cpu_seconds += row.cpu_seconds
+    return list(lines.values())
+
+
+def _peak(lines: list[UsageLine]) -> int:
+    return max((line.jobs for line in lines), default=1)
+
+
+@router.get("/reference")
+def reference(request: Request) -> HTMLResponse:
+    """The REST interface in short, drawn from its OpenAPI description."""
+    paths = request.app.openapi()["paths"]
+    routes = [
+        (method.upper(), path, operation.get("summary", ""), (operation.get("tags") or ["other"])[0])
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    ]
+    groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for method, path, summary, tag in routes:
+        groups[tag].append((method, path, summary))
+    address = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return page("reference.html", here="reference", groups=groups, address=address)
+
+
+@router.post(SIGN_IN)
+async def sign_in(
+    request: Request, token: Annotated[str, Form(max_length=500)] = "", next: Annotated[str, Form(max_length=2000)] = "/"
+) -> Response:
+    """Let in who gives the token."""
+    access: Access = request.app.state.access
+    if access.is_token(token.strip()):
+        return access.sign_in(clean_path(next))
+    return page(
+        "error.html", 403, signed_out=True, next=next, here="", status=403, title="Forbidden", sentence=WRONG_TOKEN
+    )
+
+
+def is_api(path: str) -> bool:
+    """Whether a path is answered with problems rather than with pages."""
+    return path.startswith("/api/")
+
+
+__all__ = ["Gateway", "error_page", "is_api", "page", "router"]

@@ -1,0 +1,236 @@
+"""Durable job states and the transitions allowed between them.
+
+    (waiting ->) queued -> running -> succeeded | failed | cancelled
+                   ^          |
+                   +----------+   the worker or the gateway was lost
+
+Each transition is one guarded UPDATE that names the state it leaves, and from `running` also the attempt it belongs
+to: whoever comes second, or speaks for an attempt that was given up, changes nothing and is told so. All functions
+take a session of `Store.write` (or `read`) and leave the commit to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, CursorResult, Select, Update, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from colonnade.gateway.store import CACHED, QUEUED, RUNNING, SUCCEEDED, JobFile, JobRow, UsageRow, now
+
+Ended = Literal["succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt of one job, taken by this gateway. `(id, attempt)` is the fencing token of its end."""
+
+    id: str
+    attempt: int
+    service: str
+    run: str
+    cores: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.id}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, newest first, and the cursor that continues after the last of them (None: there are no more)."""
+
+    rows: list[JobRow]
+    next: str | None
+
+
+def add(session: Session, row: JobRow, files: Sequence[str] = ()) -> None:
+    """Enter a new job, in the state that `row` says, with the checksums of its input files."""
+    session.add(row)
+    session.flush()
+    session.add_all(JobFile(job=row.id, sha256=sha256) for sha256 in sorted(set(files)))
+    if row.state == "succeeded":
+        _count(session, row.service, "cached", 0.0, row.finished or now())
+
+
+def earlier_result(session: Session, fingerprint: str) -> JobRow | None:
+    """The newest succeeded job with the same service, version, inputs and seed."""
+    query = select(JobRow).where(JobRow.fingerprint == fingerprint, SUCCEEDED)
+    return session.scalars(query.order_by(JobRow.id.desc()).limit(1)).first()
+
+
+def claim(session: Session, gateway: str, cores: int) -> list[Claim]:
+    """Take queued jobs that fit into `cores`, strictly in the order they came.
+
+    The first that does not fit ends the search, so that a wide job is not overtaken for ever by narrow ones.
+    """
+    if cores < 1:
+        return []
+    heads = session.execute(
+        select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores).where(QUEUED).order_by(JobRow.id).limit(cores)
+    ).all()
+    taken = []
+    for head in heads:
+        if head.cores > cores:
+            break
+        change = _guarded(head.id, "queued").values(
+            state="running", attempt=JobRow.attempt + 1, gateway=gateway, started=now(), cancel_requested=False
+        )
+        attempt = session.execute(change.returning(JobRow.attempt)).scalar()
+        if attempt is not None:
+            taken.append(Claim(head.id, attempt, head.service, head.run, head.cores))
+            cores -= head.cores
+    return taken
+
+
+def finish(
+    session: Session,
+    id: str,
+    attempt: int,
+    state: Ended,
+    *,
+    error: str = "",
+    cpu_seconds: float = 0.0,
+    max_rss: int = 0,
+) -> bool:
+    """`running -> succeeded | failed | cancelled`, with its usage; False when this attempt does not run any more."""
+    ended = now()
+    change = _guarded(id, "running", attempt).values(
+        state=state,
+        finished=ended,
+        error=error,
+        cpu_seconds=JobRow.cpu_seconds + cpu_seconds,
+        max_rss=max_rss,
+        cancel_requested=False,
+    )
+    done = session.execute(change.returning(JobRow.service, JobRow.cpu_seconds)).first()
+    if done is None:
+        return False
+    _count(session, done.service, state, done.cpu_seconds, ended)
+    return True
+
+
+def release(session: Session, id: str, attempt: int, *, lost: bool, cpu_seconds: float = 0.0) -> bool:
+    """`running -> queued`, at its old place in the queue: the attempt ended through no fault of the job.
+
+    `lost` tells an accident, which is counted, from an orderly stop of the gateway, which is not.
+    """
+    change = _guarded(id, "running", attempt).values(
+        state="queued",
+        gateway=None,
+        started=None,
+        lost=JobRow.lost + int(lost),
+        cpu_seconds=JobRow.cpu_seconds + cpu_seconds,
+    )
+    return _changed(session, change)
+
+
+def give_back(session: Session, id: str, attempt: int, retries: int, *, cpu_seconds: float = 0.0) -> bool:
+    """End an attempt whose worker or gateway was lost: queued again, or failed after `retries` such losses.
+
+    A job that somebody had asked to cancel is cancelled instead. False when this attempt does not run any more.
+    """
+    row = session.execute(
+        select(JobRow.lost, JobRow.cancel_requested).where(JobRow.id == id, JobRow.attempt == attempt)
+    ).first()
+    if row is None:
+        return False
+    if row.cancel_requested:
+        return finish(session, id, attempt, "cancelled", error=CANCELLED, cpu_seconds=cpu_seconds)
+    if row.lost >= retries:
+        times = "once" if row.lost == 0 else f"{row.lost + 1} times"
+        error = f"The job was given up: the process that ran it was lost {times}."
+        return finish(session, id, attempt, "failed", error=error, cpu_seconds=cpu_seconds)
+    return release(session, id, attempt, lost=True, cpu_seconds=cpu_seconds)
+
+
+def cancel_queued(session: Session, id: str) -> bool:
+    """`waiting | queued -> cancelled`; False when it is in neither state."""
+    ended = now()
+    for state in ("queued", "waiting"):
+        change = _guarded(id, state).values(state="cancelled", finished=ended, error=CANCELLED)
+        service = session.execute(change.returning(JobRow.service)).scalar()
+        if service is not None:
+            _count(session, service, "cancelled", 0.0, ended)
+            return True
+    return False
+
+
+CANCELLED = "The job was cancelled."
+
+
+def request_cancel(session: Session, id: str) -> bool:
+    """Ask whoever runs the job to end it; False when it is not running."""
+    return _changed(session, _guarded(id, "running").values(cancel_requested=True))
+
+
+def cancels_for(session: Session, gateway: str) -> list[str]:
+    """The running jobs of a gateway that somebody, perhaps at another gateway, asked to end."""
+    query = select(JobRow.id).where(RUNNING, JobRow.gateway == gateway, JobRow.cancel_requested)
+    return list(session.scalars(query))
+
+
+def running_elsewhere(session: Session, gateway: str) -> list[JobRow]:
+    """Running jobs that are not this gateway's."""
+    return list(session.scalars(select(JobRow).where(RUNNING, JobRow.gateway != gateway)))
+
+
+def page(
+    session: Session, *, after: str | None = None, limit: int = 50, service: str | None = None, state: str | None = None
+) -> Page:
+    """Jobs from the newest to the oldest, those before `after`; an index serves every combination of filters."""
+    query: Select[JobRow] = select(JobRow).order_by(JobRow.id.desc()).limit(limit + 1)
+    conditions: list[ColumnElement[bool]] = []
+    if after is not None:
+        conditions.append(JobRow.id < after)
+    if service is not None:
+        conditions.append(JobRow.service == service)
+    if state is not None:
+        conditions.append(JobRow.state == state)
+    rows = list(session.scalars(query.where(*conditions)))
+    more = len(rows) > limit
+    return Page(rows[:limit], rows[limit - 1].id if more else None)
+
+
+def active(session: Session) -> dict[str, int]:
+    """How many jobs are queued and running, counted in the indexes of just these."""
+    return {
+        "queued": session.scalar(select(func.count()).select_from(JobRow).where(QUEUED)) or 0,
+        "running": session.scalar(select(func.count()).select_from(JobRow).where(RUNNING)) or 0,
+    }
+
+
+def others_use(session: Session, run: str, id: str) -> bool:
+    """Whether a job besides `id` shows the result in the run directory `run`."""
+    served = select(JobRow.id).where(JobRow.run == run, CACHED, JobRow.id != id).limit(1)
+    owner = select(JobRow.id).where(JobRow.id == run, JobRow.id != id)
+    return session.scalar(served) is not None or session.scalar(owner) is not None
+
+
+def _guarded(id: str, state: str, attempt: int | None = None) -> Update:
+    change = update(JobRow).where(JobRow.id == id, JobRow.state == state)
+    change = change if attempt is None else change.where(JobRow.attempt == attempt)
+    return change.execution_options(synchronize_session=False)
+
+
+def _changed(session: Session, change: Update) -> bool:
+    result: CursorResult[Any] = session.execute(change)  # type: ignore[assignment]
+    return result.rowcount == 1
+
+
+def _count(session: Session, service: str, outcome: str, cpu_seconds: float, ended: datetime) -> None:
+    """Add one job to the usage of its month, in the transaction that ends the job."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(UsageRow).values(
+        month=ended.strftime("%Y-%m"), service=service, outcome=outcome, jobs=1, cpu_seconds=cpu_seconds
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=[UsageRow.month, UsageRow.service, UsageRow.outcome],
+            set_={"jobs": UsageRow.jobs + 1, "cpu_seconds": UsageRow.cpu_seconds + cpu_seconds},
+        )
+    )

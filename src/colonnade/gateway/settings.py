@@ -1,0 +1,91 @@
+"""Every option of the gateway in one place: `COLONNADE_*` variables, or a TOML file with the same names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from colonnade.errors import ColonnadeError
+
+CONFIG_VARIABLE = "COLONNADE_CONFIG"
+
+
+def _default_folder() -> Path:
+    return platformdirs.user_data_path("colonnade")
+
+
+def config_file() -> Path:
+    """The TOML file that is read when it exists: `$COLONNADE_CONFIG`, else `config.toml` in the user's folder."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named).expanduser() if named else platformdirs.user_config_path("colonnade") / "config.toml"
+
+
+class Settings(BaseSettings):
+    """Options of one gateway; arguments win over `COLONNADE_*` variables, and these over the TOML file."""
+
+    model_config = SettingsConfigDict(env_prefix="COLONNADE_", extra="ignore", validate_default=True, frozen=True)
+
+    data: Path = Field(default_factory=_default_folder, description="folder of the database, the files and the runs")
+    host: str = Field("127.0.0.1", description="address that the web server binds to")
+    port: int = Field(8000, ge=0, le=65535, description="port of the web server; 0 takes any free one")
+    hosts: tuple[str, ...] = Field((), description="further host names under which the gateway answers")
+    database: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data folder")
+    busy_timeout: float = Field(10.0, gt=0, description="seconds to wait for another writer of the database")
+
+    scheduler: str = Field("local", description='"local", or the address of a Dask scheduler (tcp:// or tls://)')
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=1024, description="cores that jobs share here"
+    )
+    preload: tuple[str, ...] = Field((), description="modules to import before a job's process is forked; light ones")
+    pass_environment: tuple[str, ...] = Field((), description="further variables that a job's process may see")
+
+    upload_limit: ByteSize = Field(ByteSize(1_000_000_000), description="largest upload, e.g. '1 GB'")
+    log_limit: ByteSize = Field(
+        ByteSize(2_000_000), description="most that is kept of what a job prints: its first and its last half"
+    )
+    file_limit: ByteSize = Field(ByteSize(20_000_000_000), description="largest file that a job may write")
+    memory_limit: ByteSize | None = Field(None, description="memory of one job, whatever its service asks for")
+    cancel_grace: float = Field(1.0, ge=0, le=60, description="seconds between asking a job to end and killing it")
+
+    retries: int = Field(3, ge=0, description="how often a job is run again after its worker or gateway was lost")
+    heartbeat: float = Field(5.0, gt=0, description="seconds between two signs of life of a gateway")
+    heartbeat_stale: float = Field(60.0, gt=0, description="a gateway on another host is gone after this many seconds")
+    poll: float = Field(1.0, gt=0, description="seconds between two looks at the queue when nothing was announced")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data / 'colonnade.sqlite3'}"
+
+
+def load_settings(**options: object) -> Settings:
+    """The settings in force, `options` first.
+
+    Raises:
+        ColonnadeError: an option is malformed; the text names it and what is allowed.
+    """
+    try:
+        return Settings(**options)  # type: ignore[arg-type]
+    except ValidationError as error:
+        found = error.errors()[0]
+        name = ".".join(str(part) for part in found["loc"])
+        raise ColonnadeError(f"Setting {name}: {found['msg']} (it is {found['input']!r}).") from None

@@ -1,0 +1,37 @@
+"""Structural biology: what is known of a protein complex, from its structure or from sparse data.
+
+    >>> from colonnade.structure import binding_affinity, example, read_structure
+    >>> complex = read_structure(example("2OOB"))       # PDB or mmCIF; complex.issues says what was not clean
+    >>> complex.chains
+    ('A', 'B')
+    >>> result = binding_affinity(complex, ["A", "B"], temperature=25.0)
+    >>> print(f"ΔG = {result.delta_g:.2f} ± {result.delta_g_error} kcal/mol, {result.n_contacts} contacts")
+    ΔG = -6.23 ± 1.9 kcal/mol, 36 contacts
+
+Importing this package loads no engine: each name is imported when it is first used.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "affinity": [
+            "BindingAffinity",
+            "Contact",
+            "InterfaceResidue",
+            "binding_affinity",
+            "dissociation_constant",
+        ],
+        "examples": ["example", "example_files"],
+        "plots": ["contact_classes", "contact_map"],
+        "structures": [
+            "ResidueId",
+            "Structure",
+            "StructureError",
+            "check_structure_file",
+            "read_models",
+            "read_structure",
+        ],
+    },
+)

@@ -1,0 +1,14 @@
+"""The examples in the docstrings run and print what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["", ".affinity", ".examples", ".residues", ".structures", ".surface"])
+def test_docstrings(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"colonnade.structure{module}"), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
