@@ -71,13 +71,9 @@ def thermalised(action: ScalarAction, case: Case) -> np.ndarray:
     return np.ascontiguousarray(state.fields)
 
 
-def race(
-    name: str, make: Callable[[ScalarAction, Case, np.ndarray], Peer], bar: float, rounds: int = 7
-) -> None:
+def race(name: str, make: Callable[[ScalarAction, Case, np.ndarray], Peer], bar: float, rounds: int = 7) -> None:
     action = ScalarAction.from_albergo(m2=-4, lam=6.008)
-    print(
-        f"HMC, m2 = -4, lambda = 6.008, float64, 1 thread, {rounds} rounds in turn; millions of site updates/s"
-    )
+    print(f"HMC, m2 = -4, lambda = 6.008, float64, 1 thread, {rounds} rounds in turn; millions of site updates/s")
     print(
         f"{'L':>3} {'chains':>6} {'steps':>5} | {'colonnade':>9} {'acc':>5} | {name:>24} {'acc':>5} | ratio (bar {bar})"
     )

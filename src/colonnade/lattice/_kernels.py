@@ -19,9 +19,7 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
-def _kick_span(
-    x: FloatArray, p: FloatArray, at: int, n: int, around: tuple[int, int, int, int], c: FloatArray
-) -> None:
+def _kick_span(x: FloatArray, p: FloatArray, at: int, n: int, around: tuple[int, int, int, int], c: FloatArray) -> None:
     """Kick n consecutive numbers from `at` on; `around` are where their four neighbours start."""
     c0, c1, c2, c3 = c[0], c[1], c[2], c[3]
     at_x, at_p = x[at : at + n], p[at : at + n]
@@ -40,9 +38,7 @@ def _drift_span(x: FloatArray, p: FloatArray, at: int, n: int, step: float) -> N
 
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy")
-def _drift_kick_plane(
-    x: FloatArray, p: FloatArray, row: int, lanes: int, drift: float, c: FloatArray
-) -> None:
+def _drift_kick_plane(x: FloatArray, p: FloatArray, row: int, lanes: int, drift: float, c: FloatArray) -> None:
     """x += drift p, then p += F(x) step, of a real field in two dimensions: where nearly all time goes.
 
     x, p are flat; `row` is the length of a lattice row times `lanes`, the
@@ -80,9 +76,7 @@ def _energy_span(
 
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy")
-def _hamiltonian_plane(
-    x: FloatArray, p: FloatArray, row: int, lanes: int, w: FloatArray, out: FloatArray
-) -> None:
+def _hamiltonian_plane(x: FloatArray, p: FloatArray, row: int, lanes: int, w: FloatArray, out: FloatArray) -> None:
     """out[i] = S + p.p/2 of chain i of the block, for a real field in two dimensions; x, p flat."""
     column = np.zeros(row)
     last = row - lanes
@@ -205,7 +199,7 @@ def _load(phi: FloatArray, start: int, x: FloatArray) -> int:
                 x[row, i] = phi[c, s, start + i]
             for i in range(width, x.shape[1]):
                 x[row, i] = 0.0
-    return width
+    return int(width)
 
 
 @njit(cache=True, nogil=True)
@@ -285,7 +279,7 @@ def action_of(phi: FloatArray, nbr: IntArray, w: FloatArray, out: FloatArray) ->
 
 
 @njit(cache=True, nogil=True)
-def wolff_clusters(
+def wolff_clusters(  # noqa: PLR0912
     phi: FloatArray,
     nbr: IntArray,
     direction: FloatArray,

@@ -71,9 +71,7 @@ class ScalarAction:
         if not 1 <= self.components <= 8:
             raise LatticeError(f"components is {self.components}; it must be 1 to 8")
         if self.w4 < 0:
-            raise LatticeError(
-                f"the quartic coupling is {self.w4}: the action is unbounded below; it must be >= 0"
-            )
+            raise LatticeError(f"the quartic coupling is {self.w4}: the action is unbounded below; it must be >= 0")
         if self.w4 == 0 and self.w2 <= self.d * abs(self.w0):
             raise LatticeError(
                 f"with quartic coupling 0 and quadratic coupling w2 = {self.w2} the action is unbounded below; "
@@ -81,16 +79,12 @@ class ScalarAction:
             )
 
     @classmethod
-    def from_albergo(
-        cls, m2: float, lam: float, *, d: int = 2, h: float = 0.0, components: int = 1
-    ) -> ScalarAction:
+    def from_albergo(cls, m2: float, lam: float, *, d: int = 2, h: float = 0.0, components: int = 1) -> ScalarAction:
         """S = sum [(d phi)^2 + m2 phi^2 + lam phi^4 - h phi], without the half (arXiv:1904.12072, eq. 15)."""
         return cls(w0=2.0, w2=2 * d + m2, w4=lam, h=h, d=d, components=components)
 
     @classmethod
-    def from_hopping(
-        cls, kappa: float, lam: float, *, d: int = 2, h: float = 0.0, components: int = 1
-    ) -> ScalarAction:
+    def from_hopping(cls, kappa: float, lam: float, *, d: int = 2, h: float = 0.0, components: int = 1) -> ScalarAction:
         """S = sum [-2 kappa phi sum_mu phi_{x+mu} + (1 - 2 lam) phi^2 + lam phi^4 - h phi]."""
         return cls(w0=2 * kappa, w2=1 - 2 * lam, w4=lam, h=h, d=d, components=components)
 
@@ -182,7 +176,10 @@ class ScalarAction:
         Works on numpy arrays and on torch tensors (differentiable).
         """
         axes = self._axes(phi)
-        hop = sum(phi * _roll(phi, -1, axis) for axis in axes)
+        ahead = _roll(phi, -1, axes[0])
+        for axis in axes[1:]:
+            ahead = ahead + _roll(phi, -1, axis)
+        hop = phi * ahead
         if self.components > 1:
             hop = hop.sum(1)
         square = self._square(phi)
@@ -214,12 +211,12 @@ class ScalarAction:
 
 def _roll(phi: Field, shift: int, axis: int) -> Field:
     if isinstance(phi, np.ndarray):
-        return cast("Field", np.roll(phi, shift, axis))
-    return cast("Field", phi.roll(shift, axis))
+        return np.roll(phi, shift, axis)
+    return phi.roll(shift, axis)
 
 
 def _sum_sites(density: Field, d: int) -> Field:
     axes = tuple(range(density.ndim - d, density.ndim))
     if isinstance(density, np.ndarray):
         return cast("Field", density.sum(axes, dtype=np.float64))
-    return cast("Field", density.double().sum(axes))
+    return density.double().sum(axes)

@@ -7,7 +7,6 @@ The reverse effective sample size (fields drawn from the flow) is blind to what 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -67,9 +66,7 @@ def forward_ess(log_w: FloatArray) -> float:
 def _finite(log_w: FloatArray) -> FloatArray:
     values = np.asarray(log_w, dtype=np.float64).ravel()
     if values.size == 0 or np.isnan(values).any():
-        raise LatticeError(
-            f"log_w has {values.size} values, some of them not numbers; give at least one finite one"
-        )
+        raise LatticeError(f"log_w has {values.size} values, some of them not numbers; give at least one finite one")
     return values
 
 
@@ -107,8 +104,7 @@ def flow_verdict(log_w: FloatArray, log_w_target: FloatArray, mode: FloatArray |
     labels = np.zeros(len(log_w_target)) if mode is None else np.sign(np.asarray(mode))
     median = float(np.median(log_w))
     shares = {
-        float(m): _lse(-log_w_target[labels == m]) - math.log(int((labels == m).sum()))
-        for m in np.unique(labels)
+        float(m): _lse(-log_w_target[labels == m]) - math.log(int((labels == m).sum())) for m in np.unique(labels)
     }
     top = max(shares.values())
     coverage = {m: math.exp(share - top) for m, share in shares.items()}
@@ -128,15 +124,13 @@ def flow_verdict(log_w: FloatArray, log_w_target: FloatArray, mode: FloatArray |
         )
         return Verdict("mode missed", reason, numbers)
     if reverse < 0.05 or forward < 0.05:
-        return Verdict(
-            "not converged", f"ESS is small: reverse {reverse:.3f}, forward {forward:.3f}", numbers
-        )
+        return Verdict("not converged", f"ESS is small: reverse {reverse:.3f}, forward {forward:.3f}", numbers)
     return Verdict("ok", f"reverse ESS {reverse:.2f} and forward ESS {forward:.2f} agree", numbers)
 
 
 def grouped(series: FloatArray) -> FloatArray:
     """(n, chains) -> (n, at most MAX_REPLICAS): average chains in groups, so that the Gamma method stays fast."""
-    n, chains = series.shape
+    chains = series.shape[1]
     if chains <= MAX_REPLICAS:
         return series
     groups = np.array_split(np.arange(chains), MAX_REPLICAS)
@@ -167,9 +161,7 @@ def estimate(obs: Any) -> Estimate:
     tau_error = max((float(obs.e_dtauint[n]) for n in names), default=0.0)
     samples = int(obs.N)
     trusted = math.isfinite(float(obs.dvalue)) and samples >= SAMPLES_PER_TAU * max(tau, 0.5)
-    return Estimate(
-        float(obs.value), float(obs.dvalue), tau, tau_error, samples, "ok" if trusted else "not converged"
-    )
+    return Estimate(float(obs.value), float(obs.dvalue), tau, tau_error, samples, "ok" if trusted else "not converged")
 
 
 def tau_int(series: FloatArray, window: float = 5.0) -> float:
@@ -204,11 +196,3 @@ def mode_weights(magnetisation: FloatArray, weights: FloatArray | None = None) -
     w = np.ones_like(m) if weights is None else np.asarray(weights, dtype=np.float64).ravel()
     plus = float(w[m > 0].sum() / w.sum())
     return 1 - plus, plus
-
-
-def combine_status(statuses: Sequence[Status]) -> Status:
-    """The worst of several."""
-    for status in ("mode missed", "not converged"):
-        if status in statuses:
-            return status  # type: ignore[return-value]
-    return "ok"

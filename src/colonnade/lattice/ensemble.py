@@ -116,9 +116,7 @@ class Ensemble:
                 )
                 return Verdict("not converged", reason, numbers)
         if any(e.status != "ok" for e in self.estimates.values()):
-            reason = (
-                f"{chi2.samples} samples are fewer than 50 autocorrelation times (tau_int {chi2.tau_int:.1f})"
-            )
+            reason = f"{chi2.samples} samples are fewer than 50 autocorrelation times (tau_int {chi2.tau_int:.1f})"
             return Verdict("not converged", reason, numbers)
         return Verdict("ok", f"{chi2.samples} samples, tau_int of M^2 {chi2.tau_int:.2f}", numbers)
 

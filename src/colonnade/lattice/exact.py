@@ -51,9 +51,7 @@ def free_field(action: ScalarAction, shape: Sequence[int]) -> Exact:
         If w4 is not 0 or h is not 0.
     """
     if action.w4 != 0 or action.h != 0:
-        raise LatticeError(
-            f"the free field needs quartic coupling 0 and h = 0; they are {action.w4} and {action.h}"
-        )
+        raise LatticeError(f"the free field needs quartic coupling 0 and h = 0; they are {action.w4} and {action.h}")
     sides = checked_shape(shape)
     n, volume = action.components, math.prod(sides)
     symbol = propagator(action, sides)
@@ -77,9 +75,7 @@ def site_nodes(action: ScalarAction, nodes: int = NODES) -> tuple[FloatArray, Fl
     The range ends where exp(-S) per site, with all neighbours as large as phi itself, falls below 1e-20 of its top.
     """
     if action.components != 1:
-        raise LatticeError(
-            f"components is {action.components}; exact tensor networks are for real fields (1)"
-        )
+        raise LatticeError(f"components is {action.components}; exact tensor networks are for real fields (1)")
     if action.w4 == 0:
         raise LatticeError("the quartic coupling is 0; use the closed form `free_field`")
     grid = np.linspace(0, 60, 60001)
@@ -117,16 +113,12 @@ def chain1d(action: ScalarAction, length: int) -> Exact:
     phi2 = float((np.diag(square) * scaled**length).sum() / z)
     phi4 = float((np.diag(fourth) * scaled**length).sum() / z)
     p2 = position**2
-    two_point = np.array(
-        [phi2] + [float(scaled ** (length - t) @ p2 @ scaled**t) / z for t in range(1, length)]
-    )
+    two_point = np.array([phi2] + [float(scaled ** (length - t) @ p2 @ scaled**t) / z for t in range(1, length)])
     log_z = length * (top + math.log(values[-1])) + math.log(z)
     return Exact("transfer matrix", sides, log_z, 1e-10, phi2, phi4, two_point, float(two_point.sum()))
 
 
-def bond_factors(
-    action: ScalarAction, bond: int, nodes: int = NODES
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def bond_factors(action: ScalarAction, bond: int, nodes: int = NODES) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Factor the link exp(w0 x y) = sum_a u_a(x) u_a(y) + small, with `bond` terms.
 
     Returns the nodes x, the log site weights, and u (nodes, bond). The decomposition is weighted with the
@@ -181,7 +173,8 @@ def _torus_once(action: ScalarAction, width: int, length: int, chi: int, horizon
 
     def tensor(power: int) -> FloatArray:
         g = f * x**power
-        return np.einsum("x,xa,xb,xl,xr->ablr", g, *[u[:, :chi]] * 2, *[u[:, :horizontal]] * 2, optimize=True)
+        up, side = u[:, :chi], u[:, :horizontal]
+        return np.asarray(np.einsum("x,xa,xb,xl,xr->ablr", g, up, up, side, side, optimize=True))
 
     plain = [tensor(p) for p in (0, 1, 2, 4)]
     matrix = _ring([plain[0]] * width)
@@ -245,9 +238,7 @@ def torus(action: ScalarAction, shape: Sequence[int], bond: int | None = None) -
     width, length = min(sides), max(sides)
     chi = {1: 24, 2: 20, 3: 8, 4: 6}[width] if bond is None else bond
     if not 2 <= chi <= 24 or chi**width > 4096:
-        raise LatticeError(
-            f"bond is {chi}; on a torus of width {width} it must be 2 to {int(4096 ** (1 / width))}"
-        )
+        raise LatticeError(f"bond is {chi}; on a torus of width {width} it must be 2 to {int(4096 ** (1 / width))}")
     coarse = _torus_once(action, width, length, chi - 1, 2 * chi)
     fine = _torus_once(action, width, length, chi, 2 * chi + 2)
     green, other = fine.two_point, coarse.two_point
@@ -261,9 +252,7 @@ def torus(action: ScalarAction, shape: Sequence[int], bond: int | None = None) -
     if sides != (length, width):
         green = np.ascontiguousarray(green.T)
     error = abs(fine.log_z - coarse.log_z) + 1e-12
-    return Exact(
-        "tensor network", sides, fine.log_z, error, fine.phi2, fine.phi4, green, float(green.sum()), errors
-    )
+    return Exact("tensor network", sides, fine.log_z, error, fine.phi2, fine.phi4, green, float(green.sum()), errors)
 
 
 def ising_kaufman(beta: float, shape: Sequence[int]) -> float:
@@ -276,9 +265,7 @@ def ising_kaufman(beta: float, shape: Sequence[int]) -> float:
     """
     sides = checked_shape(shape)
     if not (math.isfinite(beta) and beta > 0) or len(sides) != 2 or min(sides) < 2:
-        raise LatticeError(
-            f"beta is {beta} and shape {list(sides)}; beta must be > 0 and both sides at least 2"
-        )
+        raise LatticeError(f"beta is {beta} and shape {list(sides)}; beta must be > 0 and both sides at least 2")
     m, n = sides
     k = np.arange(2 * n)
     cosh = math.cosh(2 * beta) / math.tanh(2 * beta) - np.cos(np.pi * k / n)

@@ -115,9 +115,7 @@ class Mixture(Density):
     def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         picked = torch.multinomial(self.log_weights.exp().detach(), n, replacement=True, generator=generator)
         counts = torch.bincount(picked, minlength=len(self.flows)).tolist()
-        drawn = [
-            cast(Density, f).sample(k, generator)[0] for f, k in zip(self.flows, counts, strict=True) if k
-        ]
+        drawn = [cast(Density, f).sample(k, generator)[0] for f, k in zip(self.flows, counts, strict=True) if k]
         x = torch.cat(drawn, 2)[:, :, torch.randperm(n, generator=generator)]
         return x, self.log_prob(x)
 
@@ -170,9 +168,7 @@ def build(config: FlowConfig, seed: int = 0) -> Density:
     if config.recipe not in RECIPES:
         raise LatticeError(f"recipe is {config.recipe!r}; it must be one of {', '.join(RECIPES)}")
     if config.recipe == "symmetrised" and config.components > 1:
-        raise LatticeError(
-            "recipe 'symmetrised' is for a real field; use 'equivariant' for several components"
-        )
+        raise LatticeError("recipe 'symmetrised' is for a real field; use 'equivariant' for several components")
     for name, low, high in (("couplings", 0, 64), ("hidden", 1, 128), ("reach", 1, 8), ("parts", 2, 8)):
         value = getattr(config, name)
         if not low <= value <= high:

@@ -38,10 +38,9 @@ class HeatBath:
         self.top = 2 * action.d * abs(action.w0) * edge + abs(action.h)
         b = np.linspace(0, self.top, _ROWS)
         tilt = b[:, None] * x[None, :]
+        log_f = log_density + tilt
         if action.components == 2:
-            log_f = log_density + tilt + np.log(i0e(tilt))
-        else:
-            log_f = log_density + tilt
+            log_f += np.log(i0e(tilt))
         peak = log_f.max(1, keepdims=True)
         f = np.exp(log_f - peak)
         cell = 0.5 * (f[:, 1:] + f[:, :-1]) * np.diff(x)
@@ -56,9 +55,7 @@ class HeatBath:
     @staticmethod
     def _grid(action: ScalarAction) -> tuple[float, FloatArray, FloatArray]:
         start = np.linspace(0, 60, 60001)
-        local = (
-            (action.w2 - action.d * abs(action.w0)) * start**2 + action.w4 * start**4 - abs(action.h) * start
-        )
+        local = (action.w2 - action.d * abs(action.w0)) * start**2 + action.w4 * start**4 - abs(action.h) * start
         edge = float(start[np.nonzero(local - local.min() < 40)[0][-1]])
         end = 1.3 * edge
         if action.components == 1:
@@ -141,9 +138,7 @@ def site_distribution(action: ScalarAction) -> tuple[FloatArray, FloatArray, flo
     if action.components > 2:
         raise LatticeError(f"components is {action.components}; the heat bath supports 1 and 2")
     end = 1.0
-    while (
-        action.w2 * end**2 + action.w4 * end**4 - abs(action.h) * end < 60 + 0.25 * action.w2**2 / action.w4
-    ):
+    while action.w2 * end**2 + action.w4 * end**4 - abs(action.h) * end < 60 + 0.25 * action.w2**2 / action.w4:
         end *= 1.1
     if action.components == 1:
         x = np.linspace(-end, end, 20001)

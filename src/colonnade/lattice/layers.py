@@ -228,9 +228,7 @@ class ModeBase(nn.Module):
     basis: Tensor
     shell: Tensor
 
-    def __init__(
-        self, support: Support, components: int, *, bimodal: bool = False, shift: float = 0.0
-    ) -> None:
+    def __init__(self, support: Support, components: int, *, bimodal: bool = False, shift: float = 0.0) -> None:
         super().__init__()
         basis, levels, shell = support.fourier
         self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)

@@ -95,9 +95,7 @@ def initial_state(
 def _shape_for(action: ScalarAction, shape: Sequence[int]) -> Shape:
     sides = checked_shape(shape)
     if len(sides) != action.d:
-        raise LatticeError(
-            f"shape {list(sides)} has {len(sides)} sides but the action is {action.d}-dimensional"
-        )
+        raise LatticeError(f"shape {list(sides)} has {len(sides)} sides but the action is {action.d}-dimensional")
     return sides
 
 
@@ -179,7 +177,7 @@ class HMC:
 
 @dataclass(frozen=True)
 class FourierHMC:
-    """HMC with a momentum-dependent mass: slow long waves take long steps (Duane et al., Phys. Lett. B 176, 143 (1986)).
+    """HMC with a momentum-dependent mass: slow long waves take long steps.
 
     The kinetic term is |p(k)|^2 / (2 m(k)) with m(k) proportional to k_hat^2 + mass^2 and of mean inverse 1.
     """
@@ -265,7 +263,7 @@ class Wolff:
         phi = state.phi.copy()
         size = np.empty(phi.shape[2])
         if self.action.components == 1:
-            direction = np.ones((1, self.clusters, phi.shape[2]))
+            direction: FloatArray = np.ones((1, self.clusters, phi.shape[2]))
         else:
             direction = _unit(rng, self.action.components, self.clusters, phi.shape[2])
         w = self.action.couplings
@@ -377,11 +375,9 @@ class Independence:
             chosen = np.where(take, j, chosen)
             accepted += take
         moved = chosen >= 0
-        new = State.of(
-            fields.reshape(self.n, chains, *fields.shape[1:])[chosen, np.arange(chains)], self.action
-        )
-        phi = np.where(moved, new.phi, state.phi)
-        return State(phi, state.shape, (self.proposal, current)), {"accepted": accepted / self.n}
+        new = State.of(fields.reshape(self.n, chains, *fields.shape[1:])[chosen, np.arange(chains)], self.action)
+        merged: FloatArray = np.where(moved, new.phi, state.phi)
+        return State(merged, state.shape, (self.proposal, current)), {"accepted": accepted / self.n}
 
     def tuned(self, state: State, rng: np.random.Generator) -> tuple[Independence, State]:
         return self, state

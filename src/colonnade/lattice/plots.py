@@ -77,18 +77,14 @@ def correlator(run: Ensemble) -> go.Figure:
 def training(history: History, exact_log_z: float | None = None) -> go.Figure:
     """Loss above, reverse and forward ESS below; the exact -log Z, which the reverse loss cannot pass, dashed."""
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06)
-    figure.add_scatter(
-        y=history.loss, mode="lines", line={"color": GREY, "width": 1}, name="loss", row=1, col=1
-    )
+    figure.add_scatter(y=history.loss, mode="lines", line={"color": GREY, "width": 1}, name="loss", row=1, col=1)
     if exact_log_z is not None:
         figure.add_hline(y=-exact_log_z, line_dash="dash", line_color=RED, row=1, col=1)
     for name, values, colour in (
         ("reverse ESS", history.reverse_ess, INK),
         ("forward ESS", history.forward_ess, RED),
     ):
-        figure.add_scatter(
-            x=history.step, y=values, mode="lines+markers", line_color=colour, name=name, row=2, col=1
-        )
+        figure.add_scatter(x=history.step, y=values, mode="lines+markers", line_color=colour, name=name, row=2, col=1)
     figure = _layout(figure, "", "loss")
     top = np.percentile(history.loss, 95) if history.loss else 1.0
     figure.update_yaxes(range=[min(history.loss, default=0.0) - 1, float(top) + 1], row=1, col=1)
@@ -97,9 +93,7 @@ def training(history: History, exact_log_z: float | None = None) -> go.Figure:
     return figure
 
 
-def scan(
-    coupling: Sequence[float], values: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str
-) -> go.Figure:
+def scan(coupling: Sequence[float], values: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> go.Figure:
     """An observable (value, error) along a coupling, one curve for every label."""
     figure = go.Figure()
     for k, (label, pairs) in enumerate(values.items()):

@@ -83,34 +83,30 @@ class Support:
 @lru_cache(maxsize=32)
 def _fourier(shape: Shape, decimated: bool) -> tuple[FloatArray, FloatArray, IntArray]:
     support = Support(shape, decimated)
+    sides = np.array(shape)
     k2 = np.round(k_hat_squared(shape), 9)
     if decimated:  # fold k and k + (pi, ..., pi)
-        shifted = k2
-        for axis, n in enumerate(shape):
-            shifted = np.roll(shifted, n // 2, axis)
-        k2 = np.minimum(k2, shifted)
-    grid = np.indices(shape).reshape(len(shape), -1).T
-    columns, values, done = [], [], set()
-    sides = np.array(shape)
-    for n in grid:
-        partner = tuple(int(v) for v in (-n) % sides)
-        key = tuple(int(v) for v in n)
-        folds = {key, partner}
-        if decimated:
-            folds |= {tuple(int(v) for v in (np.array(f) + sides // 2) % sides) for f in (key, partner)}
-        if folds & done:
+        k2 = np.minimum(k2, np.roll(k2, [n // 2 for n in shape], axis=tuple(range(len(shape)))))
+    columns: list[FloatArray] = []
+    values: list[float] = []
+    done: set[tuple[int, ...]] = set()
+    for k in product(*(range(n) for n in shape)):
+        if k in done:
             continue
-        done |= folds
-        phase = 2 * np.pi * (support.coordinates / sides) @ n
+        wave_vector = np.array(k)
+        same = [wave_vector, -wave_vector]
+        if decimated:
+            same += [v + sides // 2 for v in same]
+        done |= {tuple(int(i) for i in v % sides) for v in same}
+        phase = 2 * np.pi * (support.coordinates / sides) @ wave_vector
         for wave in (np.cos(phase), np.sin(phase)):
             norm = float((wave**2).sum())
             if norm > 1e-9:
                 columns.append(wave / math.sqrt(norm))
-                values.append(float(k2[key]))
-    basis = np.stack(columns, axis=1)
+                values.append(float(k2[k]))
     levels, shell = np.unique(np.array(values), return_inverse=True)
     order = np.argsort(shell, kind="stable")
-    return basis[:, order], levels, shell[order]
+    return np.stack(columns, axis=1)[:, order], levels, shell[order]
 
 
 def support_for(shape: Sequence[int], *, decimated: bool) -> Support:
@@ -118,7 +114,5 @@ def support_for(shape: Sequence[int], *, decimated: bool) -> Support:
     sides = checked_shape(shape, max_sites=4096)
     parity(sides)
     if min(sides) < 4:
-        raise LatticeError(
-            f"shape is {list(sides)}; flows need even sides of at least 4 (use torus or HMC below)"
-        )
+        raise LatticeError(f"shape is {list(sides)}; flows need even sides of at least 4 (use torus or HMC below)")
     return Support(sides, decimated)

@@ -1,4 +1,4 @@
-"""What a flow has to learn: the action on its sites, with the other colour integrated out exactly if it is decimated."""
+"""What a flow has to learn: the action on its sites, the other colour integrated out exactly if it is decimated."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class Target:
             local = local - a.h * x[0]
         total = local.sum(0, dtype=torch.float64)
         if self.heat_bath is None:
-            ahead = sum(x[:, row] for row in self._ahead)
+            ahead = torch.stack([x[:, row] for row in self._ahead]).sum(0)
             return total - a.w0 * (x * ahead).sum((0, 1), dtype=torch.float64)
         return total - self.heat_bath.log_norm(self._size(self._tilt(x))).sum(0, dtype=torch.float64)
 
     def _tilt(self, x: Tensor) -> Tensor:
         """B = w0 * (sum of neighbours) + h at the removed sites, (C, removed, n)."""
-        tilt = sum(x[:, row] for row in self._around) * self.action.w0
+        tilt = torch.stack([x[:, row] for row in self._around]).sum(0) * self.action.w0
         if self.action.h:
             tilt = torch.cat([tilt[:1] + self.action.h, tilt[1:]])
         return tilt
@@ -91,8 +91,6 @@ class Target:
         inner = () if self.action.components == 1 else (self.action.components,)
         expected = (*inner, *self.support.shape)
         if fields.shape[1:] != expected:
-            raise LatticeError(
-                f"fields have shape {list(fields.shape[1:])}; these weights are for {list(expected)}"
-            )
+            raise LatticeError(f"fields have shape {list(fields.shape[1:])}; these weights are for {list(expected)}")
         flat = fields.reshape(len(fields), self.action.components, -1)[:, :, self.support.sites]
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(flat, 0, -1))).to(dtype)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -159,7 +159,7 @@ class Trainer:
             return (weight * (proposal.target.energy(x) + log_q)).sum()
         if config.loss == "path_gradient":
             x, _ = flow.sample(config.batch, self.generator)
-            log_q = functional_call(flow, _frozen(flow), (x,))
+            log_q = cast(Tensor, functional_call(flow, _frozen(flow), (x,)))
             return (proposal.target.energy(x) + log_q).mean()
         if config.distance and isinstance(flow, Flow):
             z, log_q = flow.base.sample(config.batch, self.generator)
@@ -180,9 +180,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 100.0)
         if not (math.isfinite(value) and math.isfinite(float(norm))):
             self.flow.load_state_dict(self._good)
-            self.history.stopped = (
-                f"the loss was {value} at step {self.step}; the last good weights were kept"
-            )
+            self.history.stopped = f"the loss was {value} at step {self.step}; the last good weights were kept"
             return False
         self.optimizer.step()
         self.step += 1
@@ -217,9 +215,7 @@ class Trainer:
                 if progress:
                     progress(self)
             if out_of_time:
-                self.history.stopped = (
-                    f"the time of {self.config.minutes} min was used up at step {self.step}"
-                )
+                self.history.stopped = f"the time of {self.config.minutes} min was used up at step {self.step}"
                 break
         return self.history
 

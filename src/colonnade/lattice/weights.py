@@ -26,9 +26,7 @@ class Weights:
     action: ScalarAction
     notes: dict[str, Any]
 
-    def proposal(
-        self, action: ScalarAction | None = None, shape: tuple[int, ...] | None = None
-    ) -> FlowProposal:
+    def proposal(self, action: ScalarAction | None = None, shape: tuple[int, ...] | None = None) -> FlowProposal:
         """The flow as a proposal for `action` (default: the one it was trained on; another is reweighted).
 
         Raises
@@ -80,13 +78,9 @@ def load_weights(path: Path | str) -> Weights:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise LatticeError(
-            f"weights {Path(path).name!r} cannot be read as a safetensors file: {error}"
-        ) from error
+        raise LatticeError(f"weights {Path(path).name!r} cannot be read as a safetensors file: {error}") from error
     if metadata.get("format") != FORMAT:
-        raise LatticeError(
-            f"weights {Path(path).name!r} are not a lattice flow (their format is not {FORMAT!r})"
-        )
+        raise LatticeError(f"weights {Path(path).name!r} are not a lattice flow (their format is not {FORMAT!r})")
     raw = json.loads(metadata["config"])
     config = FlowConfig(**(raw | {"shape": tuple(raw["shape"])}))
     flow = build(config)
@@ -94,9 +88,7 @@ def load_weights(path: Path | str) -> Weights:
         flow.load_state_dict(tensors)
     except RuntimeError as error:
         raise LatticeError(f"weights {Path(path).name!r} do not fit the architecture they name") from error
-    return Weights(
-        flow, config, ScalarAction(**json.loads(metadata["action"])), json.loads(metadata["notes"])
-    )
+    return Weights(flow, config, ScalarAction(**json.loads(metadata["action"])), json.loads(metadata["notes"]))
 
 
 def zoo() -> dict[str, Path]:
