@@ -1,10 +1,10 @@
 """Vectorised normal numbers for the compiled kernels.
 
 A momentum refresh costs as much as the whole trajectory when each normal number takes 13 ns (numpy's ziggurat), so
-the compiled kernels draw theirs from `STREAMS` interleaved xoshiro256++ streams (Blackman and Vigna, ACM TOMS 47, 36 (2021))
-and the Box-Muller transform with polynomial logarithm and sine: straight-line loops that LLVM turns into SIMD code.
-The streams are seeded from a `numpy.random.Generator` at every kernel call, so the generator of the caller stays the
-only source of randomness.
+the compiled kernels draw theirs from `STREAMS` interleaved xoshiro256++ streams (Blackman and Vigna, ACM TOMS 47, 36
+(2021)) and the Box-Muller transform with polynomial logarithm and sine: straight-line loops that LLVM turns into SIMD
+code. The streams are seeded from a `numpy.random.Generator` at every kernel call, so the generator of the caller stays
+the only source of randomness.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """log Z and moments of tori with sides 2^n by the higher-order tensor renormalisation group.
 
 Xie et al., Phys. Rev. B 86, 045139 (2012). Two neighbouring tensors are merged and the doubled bond is cut back to
-`bond` states by the leading eigenvectors of the environment. The last torus, two blocks wide, is contracted exactly, which saves
-the worst truncations. The error quoted is the larger of the changes from bond - 4 to bond and to bond + 1: the
-convergence is not monotonic, and one step alone can be small by chance.
+`bond` states by the leading eigenvectors of the environment. The last torus, two blocks wide, is contracted exactly,
+which saves the worst truncations. The error quoted is the larger of the changes from bond - 4 to bond and from bond to
+bond + 1: the convergence is not monotonic, and one step alone can be small by chance.
 """
 
 from __future__ import annotations
