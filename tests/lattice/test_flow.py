@@ -56,7 +56,7 @@ def test_inverse_and_log_determinant(recipe: str, components: int, decimated: bo
     jacobian = torch.autograd.functional.jacobian(
         lambda v: flow.push(v.reshape(z.shape[:2])[..., None])[0].ravel(), z[..., 0].reshape(-1)
     )
-    assert float(log_det[0]) == pytest.approx(float(torch.linalg.slogdet(jacobian)[1]), abs=1e-10)
+    assert float(log_det[0].detach()) == pytest.approx(float(torch.linalg.slogdet(jacobian)[1].detach()), abs=1e-10)
     single = shaken(build(config))
     assert isinstance(single, Flow)
     assert (single.pull(single.push(z.float())[0])[0] - z.float()).abs().max() < 2e-5
@@ -183,7 +183,7 @@ class GaussianProposal:
         return -0.5 * x**2 + 0.5 * (x / self.sigma) ** 2 + math.log(self.sigma) + 0.5 * math.log(2 * math.pi)
 
 
-@pytest.mark.parametrize("sigma", [0.8, 1.0, 1.7])
+@pytest.mark.parametrize("sigma", [0.9, 1.0, 1.7])
 def test_independence_metropolis_against_closed_forms(sigma: float) -> None:
     # S = x^2 / 2 on one site; with w0 = 0 there is no hopping
     action = ScalarAction(w0=0.0, w2=0.5, w4=0.0, d=1)

@@ -1,4 +1,4 @@
-"""The lattice services through the contract: results with errors, mistakes refused in a sentence before anything runs."""
+"""The lattice services through the contract: results with errors, mistakes refused in a sentence."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from colonnade.lattice.mcmc import Kernel, State, initial_state
 Track = Callable[[Iterable[int]], Iterable[int]]
 
 MAX_SERIES_BYTES = 4 << 30
+MIN_SIGN_CHANGES = 100  # fewer do not give the relative weight of two vacua to 20 %
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,12 @@ class Ensemble:
                 return Verdict("mode missed", reason, numbers)
             sign = estimate(self.obs(np.sign(signs)))
             numbers["sign"], numbers["sign_error"], numbers["sign_tau"] = sign.value, sign.error, sign.tau_int
-            if sign.status != "ok" and spread < 0.75:
+            events = self.tunnelling * (len(signs) - 1) * signs.shape[1]
+            numbers["sign_changes"] = events
+            if spread < 0.75 and abs(sign.value) > max(5 * sign.error, 0.2):
+                reason = f"<sign M> is {sign.value:.2f} where the symmetry of the action makes it 0"
+                return Verdict("mode missed", reason, numbers)
+            if spread < 0.75 and (sign.status != "ok" or events < MIN_SIGN_CHANGES):
                 reason = (
                     f"the sign of M changes {self.tunnelling:.1e} times a call: too rarely to weigh the two vacua; "
                     "even observables may still be right"

@@ -75,7 +75,7 @@ class HeatBath:
         value, slope = self._table[b.dtype]
         step = self.top / (_ROWS - 1)
         at = b.abs() / step
-        k = at.detach().long().clamp(max=_ROWS - 2)
+        k = at.detach().long().clamp(0, _ROWS - 2)
         t = at - k
         v0, v1, s0, s1 = value[k], value[k + 1], slope[k] * step, slope[k + 1] * step
         # beyond the table the last cubic continues: such fields have weight below 1e-17

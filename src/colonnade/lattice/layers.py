@@ -110,7 +110,7 @@ class SpectralScale(nn.Module):
     def __init__(self, support: Support) -> None:
         super().__init__()
         basis, levels, shell = support.fourier
-        self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)
+        self.register_buffer("basis", torch.from_numpy(basis), persistent=False)
         self.register_buffer("shell", torch.from_numpy(shell), persistent=False)
         self.log_scale = nn.Parameter(torch.zeros(len(levels)))
 
@@ -231,7 +231,7 @@ class ModeBase(nn.Module):
     def __init__(self, support: Support, components: int, *, bimodal: bool = False, shift: float = 0.0) -> None:
         super().__init__()
         basis, levels, shell = support.fourier
-        self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)
+        self.register_buffer("basis", torch.from_numpy(basis), persistent=False)
         self.register_buffer("shell", torch.from_numpy(shell), persistent=False)
         self.components = components
         start = -0.5 * torch.log(1.0 + torch.from_numpy(levels).float())
