@@ -178,7 +178,7 @@ def _with_flow(
     # without the symmetry an equivariant flow would be wrong by construction
     config = FlowConfig(shape, "equivariant" if action.h == 0 else "bimodal", components=action.components)
     began = time.perf_counter()
-    trainer = Trainer(build(config, seed), action, TrainConfig(steps=2000, minutes=minutes, seed=seed))
+    trainer = Trainer(build(config, seed), action, TrainConfig("symmetric_kl", steps=2000, minutes=minutes, seed=seed))
     trainer.run()
     training = time.perf_counter() - began
     proposal: FlowProposal = trainer.proposal

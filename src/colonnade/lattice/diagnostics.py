@@ -117,14 +117,23 @@ def flow_verdict(log_w: FloatArray, log_w_target: FloatArray, mode: FloatArray |
         "least_coverage": min(coverage.values()),
         "median_gap": float(np.median(log_w_target)) - median,
     }
-    if min(coverage.values()) < 0.05 or (reverse > 0.05 and forward < 0.1 * reverse):
+    # the share of the target's fields that the flow draws 20 times too rarely
+    missed = float((log_w_target > own + math.log(20)).mean())
+    numbers["missed"] = missed
+    if min(coverage.values()) < 0.05 or missed > 0.05:
         reason = (
-            f"the flow hardly draws fields that the target has: the least covered vacuum gets "
-            f"{min(coverage.values()):.1e} of the best one, forward ESS {forward:.1e} against reverse {reverse:.2f}"
+            f"the flow hardly draws {100 * missed:.0f} % of the target's fields (the least covered vacuum gets "
+            f"{min(coverage.values()):.1e} of the best one); forward ESS {forward:.1e} against reverse {reverse:.2f}"
         )
         return Verdict("mode missed", reason, numbers)
     if reverse < 0.05 or forward < 0.05:
         return Verdict("not converged", f"ESS is small: reverse {reverse:.3f}, forward {forward:.3f}", numbers)
+    if forward < 0.5 * reverse:
+        reason = (
+            f"forward ESS {forward:.2f} is below half of the reverse one, {reverse:.2f}: {100 * missed:.1f} % of the "
+            "target's fields lie in thin tails of the flow (train on the forward KL, or compose with HMC)"
+        )
+        return Verdict("not converged", reason, numbers)
     return Verdict("ok", f"reverse ESS {reverse:.2f} and forward ESS {forward:.2f} agree", numbers)
 
 

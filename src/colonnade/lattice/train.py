@@ -22,8 +22,8 @@ from colonnade.lattice.geometry import Shape
 from colonnade.lattice.layers import ModeBase
 from colonnade.lattice.mcmc import HMC, initial_state
 
-Loss = Literal["reverse_kl", "path_gradient", "forward_kl", "self_training"]
-LOSSES = ("reverse_kl", "path_gradient", "forward_kl", "self_training")
+Loss = Literal["reverse_kl", "path_gradient", "forward_kl", "symmetric_kl", "self_training"]
+LOSSES = ("reverse_kl", "path_gradient", "forward_kl", "symmetric_kl", "self_training")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class TrainConfig:
     """How to train.
 
     loss : reverse_kl (the flow's own fields), path_gradient (the same without the score term, lower variance),
-        forward_kl (on HMC fields started in each vacuum), self_training (own fields, reweighted)
+        forward_kl (on HMC fields started in each vacuum), symmetric_kl (the mean of reverse and forward, which
+        pulls the flow over the tails that the reverse one leaves thin), self_training (own fields, reweighted)
     steps, batch, learning_rate : of Adam with a one-cycle schedule
     minutes : stop earlier after this much wall-clock time
     calibrate : set the base from the two-point function of HMC fields first
@@ -145,8 +146,10 @@ class Trainer:
     def _loss(self) -> Tensor:
         config, flow, proposal = self.config, self.flow, self._current()
         if config.loss == "forward_kl":
-            pick = torch.randint(self.data.shape[2], (config.batch,), generator=self.generator)
-            return -flow.log_prob(self.data[:, :, pick]).mean()
+            return self._forward_kl()
+        if config.loss == "symmetric_kl" and not isinstance(flow, Mixture):
+            _, log_w = proposal.draw(config.batch, self.generator)
+            return 0.5 * (self._forward_kl() - log_w.mean())
         if config.loss == "self_training":
             with torch.no_grad():
                 x, log_w = proposal.draw(config.batch, self.generator)
@@ -168,6 +171,10 @@ class Trainer:
             return (proposal.target.energy(x) + log_q - log_det).mean() + penalty
         _, log_w = proposal.draw(config.batch, self.generator)
         return -log_w.mean()
+
+    def _forward_kl(self) -> Tensor:
+        pick = torch.randint(self.data.shape[2], (self.config.batch,), generator=self.generator)
+        return -self.flow.log_prob(self.data[:, :, pick]).mean()
 
     def advance(self) -> bool:
         """One step; False if the loss or a gradient is not finite (the last good weights are put back)."""

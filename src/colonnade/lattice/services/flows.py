@@ -34,7 +34,11 @@ class TrainInputs(FlowShape):
         help="equivariant: the symmetry built in; mixture: several flows with learned weights, no symmetry needed; "
         "plain: one flow without any remedy, which collapses on one vacuum.",
     )
-    loss: Literal["reverse_kl", "path_gradient", "forward_kl", "self_training"] = Param("reverse_kl", title="Loss")
+    loss: Literal["reverse_kl", "path_gradient", "forward_kl", "symmetric_kl", "self_training"] = Param(
+        "reverse_kl",
+        title="Loss",
+        help="reverse_kl seeks modes; forward_kl learns from HMC fields of every vacuum; symmetric_kl is their mean.",
+    )
     steps: int = Param(600, title="Steps", ge=10, le=100_000)
     batch: int = Param(256, title="Batch", ge=16, le=8192, level="expert")
     minutes: float = Param(
