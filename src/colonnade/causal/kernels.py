@@ -1,0 +1,292 @@
+"""The worlds' laws of motion and their drawing, compiled by numba.
+
+Every function works on the sub-environments `lo <= b < hi` of arrays whose first axis is the batch, releases the GIL,
+and allocates nothing that outlives it. `kernels_numpy` has the same functions with the same results, bit for bit.
+Random numbers come from splitmix64 (Steele, Lea & Flood 2014) on a key and a counter per sub-environment, so that
+they depend neither on the batch nor on threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+U64 = NDArray[np.uint64]
+U8 = NDArray[np.uint8]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What happened at a physics step.
+NOTHING, MOVED, PUSHED, HELD, WALL, INVALID = range(6)
+
+
+def jit(function: F) -> F:
+    return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+@jit
+def uniform(key: Any, counter: Any) -> float:
+    """The `counter`-th number in [0, 1) of the stream `key` (both uint64)."""
+    z = key + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return float(np.float64(z >> np.uint64(11)) * (1.0 / 9007199254740992.0))
+
+
+@jit
+def _choose(key: Any, counter: Any, count: int, out: Any, size: int) -> None:
+    """`size` different numbers below `count` into `out` (Fisher-Yates); uses `size` random numbers."""
+    pool = np.arange(count)
+    for i in range(size):
+        j = i + int(uniform(key, counter + np.uint64(i)) * (count - i))
+        pool[i], pool[j] = pool[j], pool[i]
+        out[i] = pool[i]
+
+
+@jit
+def _push(cell: Any, weight: Any, action: int, neighbour: Any, n: int) -> int:
+    """Apply one action to one sub-environment's cells; returns what happened."""
+    actor, direction = action // 5, action % 5
+    if direction == 0:
+        return 0
+    target = neighbour[cell[actor], direction]
+    if target < 0:
+        return 0
+    other = -1
+    for j in range(n):
+        if cell[j] == target:
+            other = j
+    if other < 0:
+        cell[actor] = target
+        return 1
+    if weight[actor] <= weight[other]:
+        return 3
+    behind = neighbour[target, direction]
+    if behind < 0:
+        return 4
+    for j in range(n):
+        if cell[j] == behind:
+            return 5
+    cell[other] = behind
+    cell[actor] = target
+    return 2
+
+
+@jit
+def physics_reset(
+    lo: int, hi: int, mask: Any, key: U64, counter: U64, cell: U8, weight: Any, colour: U8, shape: U8, goal: U8, t: Any
+) -> None:
+    """Start new episodes where `mask` is true: cells, colours, weights, shapes, and the goal's cells."""
+    n = cell.shape[1]
+    cells = t.neighbour.shape[0]
+    shade = np.empty(n)
+    for b in range(lo, hi):
+        if not mask[b]:
+            continue
+        k, c = key[b], counter[b]
+        _choose(k, c, cells, cell[b], n)
+        c += np.uint64(n)
+        if t.weight_of_colour.shape[0] > 0 or t.fixed_shapes:
+            _choose(k, c, t.colours, colour[b], n)
+        else:
+            for i in range(n):
+                u = uniform(k, c + np.uint64(i))
+                if t.jitter < 0:
+                    shade[i] = u
+                else:
+                    x = i / max(n - 1, 1) + (2.0 * u - 1.0) * t.jitter
+                    shade[i] = -x if x < 0.0 else (2.0 - x if x > 1.0 else x)
+            if t.jitter < 0:
+                shade.sort()
+            for i in range(n):  # object 0 is the darkest and heaviest
+                colour[b, i] = min(int(shade[n - 1 - i] * 256.0), 255)
+        c += np.uint64(n)
+        if t.weight_of_colour.shape[0] > 0 and not t.fixed_shapes:
+            colour[b].sort()
+            colour[b] = colour[b, ::-1].copy()
+            for i in range(n):
+                weight[b, i] = t.weight_of_colour[colour[b, i]]
+        else:
+            for i in range(n):
+                weight[b, i] = 2 * (n - i)
+        for i in range(n):
+            drawn = int(uniform(k, c + np.uint64(i)) * t.shapes)
+            shape[b, i] = i % t.shapes if t.fixed_shapes else drawn
+        c += np.uint64(n)
+        goal[b] = cell[b]
+        for i in range(t.goal_steps):
+            _push(goal[b], weight[b], int(uniform(k, c + np.uint64(i)) * (5 * n)), t.neighbour, n)
+        counter[b] = c + np.uint64(t.goal_steps)
+
+
+@jit
+def physics_step(lo: int, hi: int, mask: Any, action: Any, cell: U8, weight: Any, event: U8, t: Any) -> None:
+    """One action in each sub-environment where `mask` is true; `event` says what happened."""
+    n = cell.shape[1]
+    for b in range(lo, hi):
+        if mask[b]:
+            event[b] = _push(cell[b], weight[b], action[b], t.neighbour, n)
+
+
+@jit
+def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U8, event: U8, t: Any) -> None:
+    """Many steps: `action` (steps, batch) -> `states` (steps + 1, batch, n), `event` (steps, batch)."""
+    n = cell.shape[1]
+    states[0, lo:hi] = cell[lo:hi]
+    for s in range(action.shape[0]):
+        for b in range(lo, hi):
+            event[s, b] = _push(cell[b], weight[b], action[s, b], t.neighbour, n)
+            for i in range(n):
+                states[s + 1, b, i] = cell[b, i]
+
+
+@jit
+def physics_distance(lo: int, hi: int, cell: U8, goal: U8, grid: int, out: Any) -> None:
+    """Sum over objects of the L1 distance to the goal, in cells."""
+    for b in range(lo, hi):
+        total = 0
+        for i in range(cell.shape[1]):
+            p, q = int(cell[b, i]), int(goal[b, i])
+            total += abs(p // grid - q // grid) + abs(p % grid - q % grid)
+        out[b] = total
+
+
+@jit
+def _resample(b: int, key: Any, counter: Any, value: U8, past: U8, noise: Any, node: int, t: Any, start: bool) -> None:
+    """Draw one variable from its law given its parents; at the start lagged parents count as they are now."""
+    row = 0
+    for e in range(t.first_edge[node], t.first_edge[node + 1]):
+        p, lag = t.parent[e], t.lag[e]
+        row += t.stride[e] * (value[b, p] if lag == 0 or start else past[b, lag - 1, p])
+    u = uniform(key, counter + np.uint64(node))
+    noise[b, node] = u
+    base = t.offset[node] + row * t.colors
+    k = 0
+    while k < t.colors - 1 and u >= t.cumulative[base + k]:
+        k += 1
+    value[b, node] = k
+
+
+@jit
+def _intervene(b: int, key: Any, counter: Any, action: int, value: U8, past: U8, touched: Any, noise: Any, t: Any) -> None:
+    """do(variable = colour), then redraw, in order, what the change reaches now: Ke et al., section 4.2."""
+    n = value.shape[1]
+    target = action // t.colors
+    hit = 1 << target
+    now = hit
+    if past.shape[1] == 0:
+        value[b, target] = action % t.colors
+    for i in range(n):
+        node = t.order[i]
+        if node == target:
+            continue
+        reached = False
+        for e in range(t.first_edge[node], t.first_edge[node + 1]):
+            source = now if t.lag[e] == 0 else touched[b, t.lag[e] - 1]
+            reached |= (source >> t.parent[e]) & 1 == 1
+        if reached:
+            now |= 1 << node
+    if past.shape[1] > 0:
+        for lag in range(past.shape[1] - 1, 0, -1):
+            past[b, lag] = past[b, lag - 1]
+            touched[b, lag] = touched[b, lag - 1]
+        past[b, 0] = value[b]
+        touched[b, 0] = now
+        value[b, target] = action % t.colors
+    for i in range(n):
+        node = t.order[i]
+        if node != target and (now >> node) & 1:
+            _resample(b, key, counter, value, past, noise, node, t, False)
+
+
+@jit
+def chemistry_reset(
+    lo: int, hi: int, mask: Any, key: U64, counter: U64, value: U8, past: U8, touched: Any, noise: Any, cell: U8,
+    goal: U8, t: Any,
+) -> None:  # fmt: skip
+    """Start new episodes where `mask` is true: ancestral values, cells, and the goal after random interventions."""
+    n = value.shape[1]
+    for b in range(lo, hi):
+        if not mask[b]:
+            continue
+        k, c = key[b], counter[b]
+        if t.cells[0] < 0:
+            _choose(k, c, t.grid_cells, cell[b], n)
+        else:
+            for i in range(n):
+                cell[b, i] = t.cells[i]
+        c += np.uint64(n)
+        for i in range(n):
+            _resample(b, k, c, value, past, noise, t.order[i], t, True)
+        c += np.uint64(n)
+        for lag in range(past.shape[1]):
+            past[b, lag] = value[b]
+            touched[b, lag] = 0
+        kept, kept_noise, kept_past = value[b].copy(), noise[b].copy(), past[b].copy()
+        for _ in range(t.goal_steps):
+            action = int(uniform(k, c) * (n * t.colors))
+            _intervene(b, k, c + np.uint64(1), action, value, past, touched, noise, t)
+            c += np.uint64(n + 1)
+        goal[b] = value[b]
+        value[b], noise[b], past[b] = kept, kept_noise, kept_past
+        touched[b] = 0
+        counter[b] = c
+
+
+@jit
+def chemistry_step(
+    lo: int, hi: int, mask: Any, action: Any, key: U64, counter: U64, value: U8, past: U8, touched: Any, noise: Any,
+    t: Any,
+) -> None:  # fmt: skip
+    """One intervention in each sub-environment where `mask` is true; uses n random numbers there."""
+    for b in range(lo, hi):
+        if mask[b]:
+            _intervene(b, key[b], counter[b], action[b], value, past, touched, noise, t)
+            counter[b] += np.uint64(value.shape[1])
+
+
+@jit
+def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
+    """How many objects have their goal's colour."""
+    for b in range(lo, hi):
+        total = 0
+        for i in range(value.shape[1]):
+            total += value[b, i] == goal[b, i]
+        out[b] = total
+
+
+@jit
+def draw(
+    lo: int, hi: int, cell: U8, colour: U8, shape: U8, lut: U8, runs: Any, grid: int, frame: U8, drawn: U8, whole: Any
+) -> None:
+    """Paint frames, (batch, 3 * (10 grid)^2) flat; later objects over earlier ones.
+
+    `drawn` holds the cells that `frame` shows now and is brought up to date; where `whole` is 0 only what changed
+    cells is wiped before all objects are painted again, which gives the same pixels as a whole redraw.
+    """
+    n, width = cell.shape[1], 10 * grid
+    for b in range(lo, hi):
+        pixels = frame[b]
+        if whole[b]:
+            pixels[:] = 0
+        else:
+            for i in range(n):
+                if drawn[b, i] != cell[b, i]:
+                    top, left = int(drawn[b, i]) // grid * 10, int(drawn[b, i]) % grid * 10
+                    for r in range(top, min(top + 11, width)):
+                        pixels[3 * (r * width + left) : 3 * (r * width + min(left + 11, width))] = 0
+        for i in range(n):
+            top, left = int(cell[b, i]) // grid * 10, int(cell[b, i]) % grid * 10
+            red, green, blue = lut[colour[b, i], 0], lut[colour[b, i], 1], lut[colour[b, i], 2]
+            drawn[b, i] = cell[b, i]
+            for r in range(min(11, width - top)):
+                at = 3 * ((top + r) * width + left)
+                stop = min(runs[shape[b, i], r, 1], width - left)
+                for c in range(runs[shape[b, i], r, 0], stop):
+                    pixels[at + 3 * c] = red
+                    pixels[at + 3 * c + 1] = green
+                    pixels[at + 3 * c + 2] = blue
