@@ -15,12 +15,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.causal.events import HELD, INVALID, MOVED, NOTHING, PUSHED, WALL
+
 U64 = NDArray[np.uint64]
 U8 = NDArray[np.uint8]
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What happened at a physics step.
-NOTHING, MOVED, PUSHED, HELD, WALL, INVALID = range(6)
 
 
 def jit(function: F) -> F:
@@ -48,32 +48,31 @@ def _choose(key: Any, counter: Any, count: int, out: Any, size: int) -> None:
 
 
 @jit
-def _push(cell: Any, weight: Any, action: int, neighbour: Any, n: int) -> int:
-    """Apply one action to one sub-environment's cells; returns what happened."""
-    actor, direction = action // 5, action % 5
-    if direction == 0:
-        return 0
-    target = neighbour[cell[actor], direction]
-    if target < 0:
-        return 0
+def _push(cell: Any, weight: Any, b: int, action: int, neighbour: Any, n: int) -> int:
+    """Apply one action to the cells of sub-environment `b`; returns what happened."""
+    a = np.uint32(action)  # unsigned: division and indexing then need no test for a sign
+    actor, direction = a // np.uint32(5), a % np.uint32(5)
+    target = neighbour[cell[b, actor], direction]
+    if direction == 0 or target < 0:
+        return NOTHING
     other = -1
     for j in range(n):
-        if cell[j] == target:
+        if cell[b, j] == target:
             other = j
     if other < 0:
-        cell[actor] = target
-        return 1
-    if weight[actor] <= weight[other]:
-        return 3
+        cell[b, actor] = target
+        return MOVED
+    if weight[b, actor] <= weight[b, other]:
+        return HELD
     behind = neighbour[target, direction]
     if behind < 0:
-        return 4
+        return WALL
     for j in range(n):
-        if cell[j] == behind:
-            return 5
-    cell[other] = behind
-    cell[actor] = target
-    return 2
+        if cell[b, j] == behind:
+            return INVALID
+    cell[b, other] = behind
+    cell[b, actor] = target
+    return PUSHED
 
 
 @jit
@@ -119,7 +118,7 @@ def physics_reset(
         c += np.uint64(n)
         goal[b] = cell[b]
         for i in range(t.goal_steps):
-            _push(goal[b], weight[b], int(uniform(k, c + np.uint64(i)) * (5 * n)), t.neighbour, n)
+            _push(goal, weight, b, int(uniform(k, c + np.uint64(i)) * (5 * n)), t.neighbour, n)
         counter[b] = c + np.uint64(t.goal_steps)
 
 
@@ -129,7 +128,7 @@ def physics_step(lo: int, hi: int, mask: Any, action: Any, cell: U8, weight: Any
     n = cell.shape[1]
     for b in range(lo, hi):
         if mask[b]:
-            event[b] = _push(cell[b], weight[b], action[b], t.neighbour, n)
+            event[b] = _push(cell, weight, b, action[b], t.neighbour, n)
 
 
 @jit
@@ -139,7 +138,7 @@ def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U
     states[0, lo:hi] = cell[lo:hi]
     for s in range(action.shape[0]):
         for b in range(lo, hi):
-            event[s, b] = _push(cell[b], weight[b], action[s, b], t.neighbour, n)
+            event[s, b] = _push(cell, weight, b, action[s, b], t.neighbour, n)
             for i in range(n):
                 states[s + 1, b, i] = cell[b, i]
 
@@ -263,30 +262,36 @@ def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
 def draw(
     lo: int, hi: int, cell: U8, colour: U8, shape: U8, lut: U8, runs: Any, grid: int, frame: U8, drawn: U8, whole: Any
 ) -> None:
-    """Paint frames, (batch, 3 * (10 grid)^2) flat; later objects over earlier ones.
+    """Paint frames, (batch * 3 * (10 grid)^2,) flat; later objects over earlier ones.
 
-    `drawn` holds the cells that `frame` shows now and is brought up to date; where `whole` is 0 only what changed
-    cells is wiped before all objects are painted again, which gives the same pixels as a whole redraw.
+    `lut` (colours, 36) holds each RGB 12 times, so that a run of pixels is one copy. `drawn` holds the cells that
+    `frame` shows now and is brought up to date; where `whole` is false only what changed cells is wiped before all
+    objects are painted again, which gives the same pixels as a whole redraw. Indices are unsigned throughout: signed
+    ones are tested for wrapping at every byte and keep the copies from being vectorised (three times slower).
     """
-    n, width = cell.shape[1], 10 * grid
+    n, width = cell.shape[1], np.uint64(10 * grid)
+    three, ten, eleven = np.uint64(3), np.uint64(10), np.uint64(11)
+    size = three * width * width
     for b in range(lo, hi):
-        pixels = frame[b]
+        base = np.uint64(b) * size
         if whole[b]:
-            pixels[:] = 0
+            for q in range(size):
+                frame[base + q] = 0
         else:
             for i in range(n):
                 if drawn[b, i] != cell[b, i]:
-                    top, left = int(drawn[b, i]) // grid * 10, int(drawn[b, i]) % grid * 10
-                    for r in range(top, min(top + 11, width)):
-                        pixels[3 * (r * width + left) : 3 * (r * width + min(left + 11, width))] = 0
+                    top, left = np.uint64(drawn[b, i] // grid) * ten, np.uint64(drawn[b, i] % grid) * ten
+                    count = three * min(eleven, width - left)
+                    for r in range(top, min(top + eleven, width)):
+                        at = base + three * (r * width + left)
+                        for q in range(count):
+                            frame[at + q] = 0
         for i in range(n):
-            top, left = int(cell[b, i]) // grid * 10, int(cell[b, i]) % grid * 10
-            red, green, blue = lut[colour[b, i], 0], lut[colour[b, i], 1], lut[colour[b, i], 2]
+            top, left = np.uint64(cell[b, i] // grid) * ten, np.uint64(cell[b, i] % grid) * ten
             drawn[b, i] = cell[b, i]
-            for r in range(min(11, width - top)):
-                at = 3 * ((top + r) * width + left)
-                stop = min(runs[shape[b, i], r, 1], width - left)
-                for c in range(runs[shape[b, i], r, 0], stop):
-                    pixels[at + 3 * c] = red
-                    pixels[at + 3 * c + 1] = green
-                    pixels[at + 3 * c + 2] = blue
+            form, tint = shape[b, i], colour[b, i]
+            for r in range(min(eleven, width - top)):
+                start, stop = np.uint64(runs[form, r, 0]), min(np.uint64(runs[form, r, 1]), width - left)
+                at = base + three * ((top + r) * width + left + start)
+                for q in range(three * (stop - start) if stop > start else np.uint64(0)):
+                    frame[at + q] = lut[tint, q]

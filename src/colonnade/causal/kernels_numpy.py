@@ -207,6 +207,7 @@ def draw(
     drawn: Array, whole: Array,
 ) -> None:  # fmt: skip
     width, rows = 10 * grid, np.arange(lo, hi)
+    frame = frame.reshape(len(cell), -1)
     frame[lo:hi] = 0
     column = np.arange(11)
     for i in range(cell.shape[1]):

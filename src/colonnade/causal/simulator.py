@@ -64,7 +64,7 @@ class Simulator:
         chunks = threads if batch >= THREADED_FROM else 1
         self._bounds = np.linspace(0, batch, chunks + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(chunks - 1) if chunks > 1 else None
-        self.lut, self.runs = np.ascontiguousarray(world.lut), sprites.runs()  # type: ignore[attr-defined]
+        self.lut, self.runs = np.tile(world.lut, (1, 12)), sprites.runs()
 
     def seed(self, seeds: Sequence[int], mask: Array | None = None) -> None:
         """Start the random streams of the sub-environments in `mask` anew; `seeds` has one entry for each of all."""
@@ -124,8 +124,8 @@ class FrameBuffer:
     def __init__(self, simulator: Simulator) -> None:
         self._sim = simulator
         batch, size = simulator.batch, simulator.world.size
-        self.flat = np.zeros((batch, 3 * size * size), np.uint8)
-        self.frames = self.flat.reshape(batch, size, size, 3)
+        self._flat = np.zeros(batch * 3 * size * size, np.uint8)
+        self.frames = self._flat.reshape(batch, size, size, 3)
         self._drawn = np.zeros_like(simulator.cell)
         self._whole = np.ones(batch, bool)
 
@@ -138,7 +138,7 @@ class FrameBuffer:
         if whole:
             self._whole[:] = True
         sim.run(
-            sim.kernels.draw, cell, colour, sim.shape, sim.lut, sim.runs, sim.grid, self.flat, self._drawn, self._whole
+            sim.kernels.draw, cell, colour, sim.shape, sim.lut, sim.runs, sim.grid, self._flat, self._drawn, self._whole
         )
         self._whole[:] = False
         return self.frames
@@ -175,7 +175,7 @@ class PhysicsSimulator(Simulator):
 
     def score(self) -> tuple[Array, Array]:
         self.run(self.kernels.physics_distance, self.cell, self.goal, self.grid, self._score)
-        return (self._score / -self.cell.shape[1]).astype(np.float32), self._score == 0
+        return (0.0 - self._score / self.cell.shape[1]).astype(np.float32), self._score == 0
 
     def counterfactual(self, action: Array) -> Array:
         cell, event = self.previous["cell"].copy(), np.zeros_like(self.event)

@@ -55,6 +55,11 @@ class World(BaseModel):
         raise NotImplementedError
 
     @property
+    def lut(self) -> NDArray[np.uint8]:
+        """(colours, 3) RGB of each colour number."""
+        raise NotImplementedError
+
+    @property
     def actions_per_object(self) -> int:
         return self.actions // self.slots
 
@@ -142,9 +147,8 @@ class PhysicsWorld(World):
         """Heavier moves lighter: an edge from each object to all after it (object 0 is the heaviest)."""
         return parse_graph(f"full{self.objects}")
 
-    @cached_property
+    @property
     def lut(self) -> NDArray[np.uint8]:
-        """(colours, 3) RGB of each colour number."""
         if self.mode == "observed":
             return sprites.palette(self.cmap)
         extra = sprites.palette("set3" if self.palette == "set1" else "pastel2")[: self.few_shot]
@@ -210,9 +214,8 @@ class ChemistryWorld(World):
     def actions(self) -> int:
         return self.slots * self.colors
 
-    @cached_property
+    @property
     def lut(self) -> NDArray[np.uint8]:
-        """(colors, 3) RGB of each value."""
         return sprites.palette("set1")[: self.colors]
 
 
