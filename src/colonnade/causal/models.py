@@ -53,14 +53,14 @@ class Cells(nn.Module):
     def __init__(self, channels: int, slots: int) -> None:
         super().__init__()
         self.look = nn.Linear(300, channels)
-        nn.init.uniform_(self.look.weight, -(300**-0.5) / 255, 300**-0.5 / 255)  # takes bytes as they are
         self.norm = nn.BatchNorm1d(channels)
         self.map = nn.Linear(channels, slots)
 
     def forward(self, frames: Tensor) -> Tensor:
         batch, size = len(frames), frames.shape[1] // 10
         cells = frames.view(batch, size, 10, size, 10, 3).transpose(2, 3).reshape(batch * size * size, 300)
-        seen = torch.relu(self.norm(self.look(cells.float())))
+        look = nn.functional.linear(cells.float(), self.look.weight / 255, self.look.bias)  # saves scaling the pixels
+        seen = torch.relu(self.norm(look))
         return torch.sigmoid(self.map(seen)).view(batch, size * size, -1).transpose(1, 2)
 
 
