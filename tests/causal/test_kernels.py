@@ -36,9 +36,7 @@ def test_physics_is_the_reference_bit_for_bit(objects):
     world = PhysicsWorld(objects=objects)
     sim = started(world, 200, "numba")
     frames = sim.frame_buffer()
-    slow = [
-        Blocks(5, sim.cell[b], sim.weight[b], sim.colour[b], sim.shape[b], world.lut) for b in range(sim.batch)
-    ]
+    slow = [Blocks(5, sim.cell[b], sim.weight[b], sim.colour[b], sim.shape[b], world.lut) for b in range(sim.batch)]
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(25):

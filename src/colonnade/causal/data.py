@@ -90,8 +90,14 @@ class Transitions:
 
     def frames(self, rows: Array) -> tuple[Array, Array]:
         """Frames before and after the transitions: two (rows, size, size, 3) uint8 arrays, drawn now."""
+        both = self.pairs(rows)
+        return both[: len(rows)], both[len(rows) :]
+
+    def pairs(self, rows: Array, out: Array | None = None) -> Array:
+        """(2 rows, size, size, 3) uint8: all frames before, then all frames after; into `out` when given."""
         episode, step = self.index[rows].T
-        return self.draw(episode, self.states[episode, step]), self.draw(episode, self.states[episode, step + 1])
+        states = np.concatenate([self.states[episode, step], self.states[episode, step + 1]])
+        return self.draw(np.concatenate([episode, episode]), states, out)
 
     def draw(self, episodes: Array, states: Array, out: Array | None = None) -> Array:
         """(rows, size, size, 3) uint8 frames of states (rows, n) in the look of their episodes.
@@ -252,4 +258,8 @@ def counts(data: Transitions) -> dict[str, int]:
         events = data.events[episode, step]
         return {name: int((events == code).sum()) for code, name in enumerate(NAMES) if code != INVALID}
     changed = (data.before() != data.after()).sum(1)
-    return {"nothing": int((changed == NOTHING).sum()), "one": int((changed == 1).sum()), "more": int((changed > 1).sum())}
+    return {
+        "nothing": int((changed == NOTHING).sum()),
+        "one": int((changed == 1).sum()),
+        "more": int((changed > 1).sum()),
+    }

@@ -222,7 +222,9 @@ def _edges(path: str) -> Iterable[Edge]:
 def _group(text: str, path: str) -> list[int]:
     found = _GROUP.fullmatch(text)
     if not found:
-        raise CausalError(f"graph part {path!r} has {text!r} where a variable like 3 or a group like {{1,3-5}} belongs.")
+        raise CausalError(
+            f"graph part {path!r} has {text!r} where a variable like 3 or a group like {{1,3-5}} belongs."
+        )
     if found[2]:
         return [int(found[2])]
     members: list[int] = []

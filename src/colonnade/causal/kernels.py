@@ -22,7 +22,6 @@ U8 = NDArray[np.uint8]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-
 def jit(function: F) -> F:
     return cast(F, numba.njit(cache=True, nogil=True)(function))
 
@@ -171,7 +170,9 @@ def _resample(b: int, key: Any, counter: Any, value: U8, past: U8, noise: Any, n
 
 
 @jit
-def _intervene(b: int, key: Any, counter: Any, action: int, value: U8, past: U8, touched: Any, noise: Any, t: Any) -> None:
+def _intervene(
+    b: int, key: Any, counter: Any, action: int, value: U8, past: U8, touched: Any, noise: Any, t: Any
+) -> None:
     """do(variable = colour), then redraw, in order, what the change reaches now: Ke et al., section 4.2."""
     n = value.shape[1]
     target = action // t.colors

@@ -182,7 +182,9 @@ def identification(slots: Array, variables: Array) -> Identification:
     matched = row[np.argsort(column)]
     others = r2.copy()
     others[matched, np.arange(count)] = -np.inf
-    return Identification(r2, float(np.sqrt(r2[matched, np.arange(count)]).mean()), matched, float(others.max(0).mean()))
+    return Identification(
+        r2, float(np.sqrt(r2[matched, np.arange(count)]).mean()), matched, float(others.max(0).mean())
+    )
 
 
 def bootstrap_interval(values: Array, seed: int = 0, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:

@@ -41,7 +41,7 @@ class ModelConfig(BaseModel):
     size: int = Field(50, ge=20, le=120, multiple_of=10)
     dim: int = Field(16, ge=1, le=128)
     hidden: int = Field(128, ge=16, le=1024)
-    transition: Literal["flat", "modular", "gnn", "csgnn", "lstm", "rim", "scoff"] = "gnn"
+    transition: Literal["flat", "modular", "gnn", "csgnn"] = "gnn"
     encoder: Literal["small", "medium", "large"] = "small"
     decoder: bool = False
     variational: bool = False
@@ -59,7 +59,10 @@ class Cells(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         batch, size = len(frames), frames.shape[1] // 10
         cells = frames.view(batch, size, 10, size, 10, 3).transpose(2, 3).reshape(batch * size * size, 300)
-        look = nn.functional.linear(cells.float(), self.look.weight / 255, self.look.bias)  # saves scaling the pixels
+        # Most cells are black and look alike (the bias); only the others are turned into floats and multiplied.
+        lit = cells.any(1).nonzero()[:, 0]
+        seen = nn.functional.linear(cells[lit].float(), self.look.weight / 255, self.look.bias)
+        look = self.look.bias.expand(len(cells), -1).index_copy(0, lit, seen)
         seen = torch.relu(self.norm(look))
         return torch.sigmoid(self.map(seen)).view(batch, size * size, -1).transpose(1, 2)
 
@@ -166,9 +169,6 @@ class WorldModel(nn.Module):
 
     def rollout(self, z: Tensor, actions: Tensor | Array) -> Tensor:
         """(batch, steps, n, dim) slots after each of actions (batch, steps)."""
-        reset = getattr(self.transition, "begin", None)
-        if reset is not None:
-            reset()
         out = []
         for step in range(actions.shape[1]):
             z = self.predict(z, actions[:, step])

@@ -77,9 +77,7 @@ class Simulator:
         if self._pool is None:
             function(0, self.batch, *arguments)
             return
-        others = [
-            self._pool.submit(function, a, b, *arguments) for a, b in zip(low[1:-1], low[2:], strict=True)
-        ]
+        others = [self._pool.submit(function, a, b, *arguments) for a, b in zip(low[1:-1], low[2:], strict=True)]
         function(low[0], low[1], *arguments)
         for other in others:
             other.result()
@@ -306,7 +304,9 @@ def physics_tables(world: PhysicsWorld) -> PhysicsTables:
     return PhysicsTables(
         neighbour=neighbour,
         weight_of_colour=world.weight_of_colour,
-        jitter=float(JITTER.get(world.split, 1 / 8) / max(world.objects - 1, 1)) if world.split != "zero-shot" else -1.0,
+        jitter=float(JITTER.get(world.split, 1 / 8) / max(world.objects - 1, 1))
+        if world.split != "zero-shot"
+        else -1.0,
         colours=len(world.lut),
         shapes=world.objects if fixed else 6 if world.split == "zero-shot-shape" else 3,
         fixed_shapes=int(fixed),

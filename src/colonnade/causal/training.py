@@ -40,30 +40,30 @@ def energy(a: Tensor, b: Tensor) -> Tensor:
     return (0.5 / SIGMA**2) * (a - b).pow(2).sum(2).mean(1)
 
 
-def contrastive(model: WorldModel, before: Tensor, action: Tensor, after: Tensor, negative: Tensor) -> Tensor:
+def contrastive(model: WorldModel, frames: Tensor, action: Tensor, negative: Tensor) -> Tensor:
     """C-SWM's hinge loss; both frames go through the encoder in one call.
 
     Args:
-        before, after: (batch, size, size, 3) uint8.
+        frames: (2 batch, size, size, 3) uint8, all before the actions, then all after them.
         action: (batch,).
         negative: (batch,) rows of another frame for each, never the same row.
     """
-    z, target = model.encode(torch.cat([before, after])).chunk(2)
+    z, target = model.encode(frames).chunk(2)
     positive = energy(model.predict(z, action), target)
     return positive.mean() + F.relu(1 - energy(z, z[negative])).mean()
 
 
-def infonce(model: WorldModel, before: Tensor, action: Tensor, after: Tensor, same: Tensor) -> Tensor:
+def infonce(model: WorldModel, frames: Tensor, action: Tensor, same: Tensor) -> Tensor:
     """Tell the true next frame from all others of the batch and from the frame before (van den Oord et al. 2018).
 
     C-SWM's hinge is satisfied once states of different episodes are apart. Here the frame before the action is a
     negative of its own whenever anything changed, so that "nothing moved" is never a good answer to a push.
 
     Args:
-        before, action, after: as in `contrastive`.
+        frames, action: as in `contrastive`.
         same: (batch, 2 batch) true where the columns [after, before] hold the same picture as a row's next frame.
     """
-    z, target = model.encode(torch.cat([before, after])).chunk(2)
+    z, target = model.encode(frames).chunk(2)
     predicted = model.predict(z, action).flatten(1)
     candidates = torch.cat([target, z]).flatten(1)
     squared = (predicted**2).sum(1, keepdim=True) - 2 * predicted @ candidates.T + (candidates**2).sum(1)
@@ -74,13 +74,12 @@ def infonce(model: WorldModel, before: Tensor, action: Tensor, after: Tensor, sa
     return F.cross_entropy(logits.masked_fill(masked, -1e9), diagonal)
 
 
-def likelihood(model: WorldModel, before: Tensor, action: Tensor, after: Tensor, noise: torch.Generator) -> Tensor:
+def likelihood(model: WorldModel, frames: Tensor, action: Tensor, noise: torch.Generator) -> Tensor:
     """Negative log-likelihood of both frames and of the predicted one, with the KL of the VAE, trained jointly.
 
     Ke et al. (section 5.2) train the same terms in three stages; jointly, the transition shapes the slots from the
     start.
     """
-    frames = torch.cat([before, after])
     mean, log_variance = model.posterior(frames)
     z, regular = mean, mean.new_zeros(())
     if log_variance is not None:
@@ -88,7 +87,7 @@ def likelihood(model: WorldModel, before: Tensor, action: Tensor, after: Tensor,
         regular = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).sum((1, 2)).mean()
     first, second = mean.chunk(2)
     predicted = model.predict(first, action)
-    pixels = torch.cat([frames, after]).flatten(1).float() / 255
+    pixels = torch.cat([frames, frames[len(action) :]]).flatten(1).float() / 255
     logits = model.decode(torch.cat([z, predicted]))
     painted = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
     return painted + regular + energy(predicted, second.detach()).mean()
@@ -200,14 +199,13 @@ def _sampler(data: Transitions, batch: int, balance: float, rng: np.random.Gener
 def _loss(
     model: WorldModel, data: Transitions, rows: Array, loss: str, rng: np.random.Generator, noise: torch.Generator
 ) -> Tensor:
-    before, after = (torch.from_numpy(frames) for frames in data.frames(rows))
-    action = torch.from_numpy(data.action(rows))
+    frames, action = torch.from_numpy(data.pairs(rows)), torch.from_numpy(data.action(rows))
     if loss == "contrastive":
         shift = (np.arange(len(rows)) + rng.integers(1, len(rows), size=len(rows))) % len(rows)
-        return contrastive(model, before, action, after, torch.from_numpy(shift))
+        return contrastive(model, frames, action, torch.from_numpy(shift))
     if loss == "infonce":
-        return infonce(model, before, action, after, torch.from_numpy(_same(data, rows)))
-    return likelihood(model, before, action, after, noise)
+        return infonce(model, frames, action, torch.from_numpy(_same(data, rows)))
+    return likelihood(model, frames, action, noise)
 
 
 def _same(data: Transitions, rows: Array) -> Array:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from colonnade.causal.errors import check_choice
+
 
 def action_slots(action: Tensor, slots: int, per_object: int) -> Tensor:
     """(batch, slots, per_object) one-hot action, at the slot of the object it concerns and zero elsewhere."""
@@ -104,7 +106,7 @@ class GNN(nn.Module):
         return self.node(torch.cat([x, messages, action], 2))
 
 
-TRANSITIONS = ("flat", "modular", "gnn", "csgnn", "lstm", "rim", "scoff")
+TRANSITIONS = ("flat", "modular", "gnn", "csgnn")
 
 
 def transition(name: str, slots: int, dim: int, hidden: int, per_object: int) -> nn.Module:
@@ -115,8 +117,5 @@ def transition(name: str, slots: int, dim: int, hidden: int, per_object: int) ->
         return Modular(slots, dim, hidden, per_object)
     if name == "gnn":
         return GNN(slots, dim, hidden, per_object)
-    if name == "csgnn":
-        return GNN(slots, dim, hidden, per_object, edge_actions=False, identity=False)
-    from colonnade.causal import recurrent
-
-    return recurrent.transition(name, slots, dim, hidden, per_object)
+    check_choice("transition", name, TRANSITIONS)
+    return GNN(slots, dim, hidden, per_object, edge_actions=False, identity=False)
