@@ -91,11 +91,12 @@ def _rank_block(
     shifted = (t - centre).astype(np.float32)
     distance = np.concatenate([shifted, np.ones((len(t), 1), np.float32)], 1) @ c32.T  # less the row's own norm
     exact = ((t - candidates[own]) ** 2).sum(1)
-    own_norm = (shifted.astype(np.float64) ** 2).sum(1)
+    own_norm = ((t - centre) ** 2).sum(1)
     base = exact - own_norm
-    # Rounding of a float32 product of d terms is below d eps times the norms.
-    scale = np.sqrt(norm.max() * own_norm) + norm.max() + np.abs(base)
-    slack = scale * (4 * (t.shape[1] + 8) * np.finfo(np.float32).eps)
+    # Rounding of a product of d terms is below d eps times the norms: of float32 there, of float64 in `base`.
+    terms = 4 * (t.shape[1] + 8)
+    slack = (np.sqrt(norm.max() * own_norm) + norm.max() + np.abs(base)) * (terms * np.finfo(np.float32).eps)
+    slack += own_norm * (terms * np.finfo(np.float64).eps)
     nearer = distance < (base - slack)[:, None].astype(np.float32)
     unsure = distance <= (base + slack)[:, None].astype(np.float32)
     unsure ^= nearer

@@ -57,21 +57,24 @@ def infonce(model: WorldModel, frames: Tensor, action: Tensor, same: Tensor) -> 
     """Tell the true next frame from all others of the batch and from the frame before (van den Oord et al. 2018).
 
     C-SWM's hinge is satisfied once states of different episodes are apart. Here the frame before the action is a
-    negative of its own whenever anything changed, so that "nothing moved" is never a good answer to a push.
+    negative of its own whenever anything changed, so that "nothing moved" is never a good answer to a push. The
+    energy of the prediction is added: choosing among the batch's frames alone does not punish a push that the
+    weights forbid, because no frame of the batch shows it.
 
     Args:
         frames, action: as in `contrastive`.
         same: (batch, 2 batch) true where the columns [after, before] hold the same picture as a row's next frame.
     """
     z, target = model.encode(frames).chunk(2)
-    predicted = model.predict(z, action).flatten(1)
+    predicted_slots = model.predict(z, action)
+    predicted = predicted_slots.flatten(1)
     candidates = torch.cat([target, z]).flatten(1)
     squared = (predicted**2).sum(1, keepdim=True) - 2 * predicted @ candidates.T + (candidates**2).sum(1)
     logits = squared.clamp(min=0) * (-0.5 / SIGMA**2 / model.config.slots)
     diagonal = torch.arange(len(z))
     masked = same.clone()
     masked[diagonal, diagonal] = False
-    return F.cross_entropy(logits.masked_fill(masked, -1e9), diagonal)
+    return F.cross_entropy(logits.masked_fill(masked, -1e9), diagonal) + energy(predicted_slots, target).mean()
 
 
 def likelihood(model: WorldModel, frames: Tensor, action: Tensor, noise: torch.Generator) -> Tensor:
