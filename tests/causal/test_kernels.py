@@ -7,7 +7,7 @@ from .reference_worlds import Blocks, Chemistry, random_number
 from colonnade.causal import kernels_numpy
 from colonnade.causal.errors import CausalError
 from colonnade.causal.events import NAMES
-from colonnade.causal.simulator import kernels, simulator
+from colonnade.causal.simulation import kernels, simulator
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld
 
 BACKENDS = ["numba", "numpy"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.causal.data import Transitions
-from colonnade.causal.simulator import PhysicsSimulator, physics_tables, simulator
+from colonnade.causal.simulation import PhysicsSimulator, physics_tables, simulator
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld, World
 
 Array = NDArray[Any]
@@ -52,7 +52,7 @@ class StatePredictor:
         return one_hot(data.world, result) if result.dtype.kind in "iu" else result
 
 
-def baselines(world: World) -> dict[str, StatePredictor]:
+def trivial_predictors(world: World) -> dict[str, StatePredictor]:
     """The oracle first, then the trivial predictors.
 
     `identity`: nothing changes. `no interaction`: the acting object moves into free cells only, or the variable that

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from colonnade.causal import sprites
 from colonnade.causal.errors import CausalError, check_choice, check_range
 from colonnade.causal.events import HELD, INVALID, NOTHING, PUSHED, WALL
-from colonnade.causal.simulator import PhysicsSimulator, kernels, physics_tables, simulator
+from colonnade.causal.simulation import PhysicsSimulator, kernels, physics_tables, simulator
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld, World, observed_splits
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def collect(
         policy: `random`: uniform actions, as in the paper; `interaction`: half of the actions move an object against
             a neighbour when one stands next to it (physics only).
         seed: decides worlds and actions; episode i starts as an environment reset with seed `seed * 2**32 + i`.
-        backend: see `simulator.kernels`.
+        backend: see `simulation.kernels`.
 
     Raises:
         CausalError: an argument out of range, or more than 10^8 transitions.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from colonnade.causal.errors import CausalError, check_choice, check_range
 from colonnade.causal.events import INVALID
-from colonnade.causal.simulator import PhysicsSimulator, Simulator, simulator
+from colonnade.causal.simulation import PhysicsSimulator, Simulator, simulator
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld, World, check_actions
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from colonnade.causal.errors import CausalError, check_choice, check_range
 from colonnade.causal.models import WorldModel
 from colonnade.causal.oracle import expected_match
-from colonnade.causal.simulator import PhysicsSimulator, Simulator, simulator
+from colonnade.causal.simulation import PhysicsSimulator, Simulator, simulator
 from colonnade.causal.world import ChemistryWorld, World
 
 Array = NDArray[Any]

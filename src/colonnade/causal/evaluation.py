@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colonnade.causal import baselines as base
-from colonnade.causal.baselines import Predictor, baselines
+import colonnade.causal.baselines as base
+from colonnade.causal.baselines import Predictor, trivial_predictors
 from colonnade.causal.data import Transitions
 from colonnade.causal.errors import CausalError, check_range
 from colonnade.causal.metrics import Identification, identification, nearer_share, ranking
 from colonnade.causal.models import WorldModel
-from colonnade.causal.simulator import simulator
+from colonnade.causal.simulation import simulator
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld
 
 Array = NDArray[Any]
@@ -112,7 +112,7 @@ def evaluate(
         name: ModelPredictor(model) if isinstance(model, WorldModel) else model for name, model in models.items()
     }
     if with_baselines:
-        chosen |= baselines(test.world)
+        chosen |= trivial_predictors(test.world)
     return [_score(name, one, test, train, steps, rows, seed) for name, one in chosen.items()]
 
 
