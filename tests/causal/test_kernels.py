@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from .reference_worlds import Blocks, Chemistry, random_number
 
 from colonnade.causal import kernels_numpy
 from colonnade.causal.errors import CausalError
 from colonnade.causal.events import NAMES
 from colonnade.causal.simulation import kernels, simulator
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld
+
+from .reference_worlds import Blocks, Chemistry, random_number
 
 BACKENDS = ["numba", "numpy"]
 WORLDS = [

@@ -145,7 +145,13 @@ def run_cell(cell: Cell) -> CellResult:
     test = world.collect(max(cell.test_rows, 1000), max(STEPS), seed=3 * cell.seed + 2)
     model = WorldModel.of(world, seed=cell.seed, transition=cell.transition, dim=cell.dim, hidden=cell.hidden)
     curve = fit(
-        model, train, loss=cell.loss, updates=cell.updates, batch=cell.batch, balance=cell.balance, seed=cell.seed  # type: ignore[arg-type]
+        model,
+        train,
+        loss=cell.loss,
+        updates=cell.updates,
+        batch=cell.batch,
+        balance=cell.balance,
+        seed=cell.seed,  # type: ignore[arg-type]
     )
     scores = evaluate({cell.model_name: model}, test, train=train, steps=STEPS, rows=cell.test_rows, seed=cell.seed)
     influence = influence_matrix(model, train, seed=cell.seed).matrix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -77,6 +77,7 @@ class Discovery:
         lag: of each edge in a time series; 0 elsewhere.
         method: which.
         notes: sentences for the reader.
+        samples: the bootstrap's graphs.
     """
 
     names: tuple[str, ...]
@@ -88,6 +89,7 @@ class Discovery:
     lag: Array
     method: str
     notes: tuple[str, ...] = field(default=())
+    samples: tuple[Array, ...] = field(default=())
 
     def edges(self) -> list[tuple[str, str]]:
         """(cause, effect) of every edge."""
@@ -103,6 +105,7 @@ def discover(
     bootstrap: int = 0,
     max_lag: int = 3,
     seed: int = 0,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Discovery:
     """Find the causal graph of a table.
 
@@ -115,6 +118,7 @@ def discover(
         bootstrap: how many resamplings for `stability`.
         max_lag: of PCMCI.
         seed: of the resampling.
+        progress: goes through the bootstrap's numbers, e.g. a progress bar.
 
     Raises:
         CausalError: an argument out of range, or a table the method cannot take.
@@ -127,11 +131,11 @@ def discover(
     found = _once(table, method, alpha, allowed, needed, max_lag)
     if bootstrap:
         rng = np.random.default_rng(seed)
-        total = np.zeros(found.adjacency.shape)
-        for _ in range(bootstrap):
+        samples = []
+        for _ in progress(range(bootstrap)):
             again = table.rows(_resample(table, method, rng))
-            total += _once(again, method, alpha, allowed, needed, max_lag).adjacency
-        found = replace(found, stability=total / bootstrap)
+            samples.append(_once(again, method, alpha, allowed, needed, max_lag).adjacency)
+        found = replace(found, stability=np.mean(samples, axis=0), samples=tuple(samples))
     notes = list(table.notes)
     if method != "interventional" and (table.target >= 0).any():
         notes.append(f"{method} does not use which variable was set; its independence tests see all rows alike.")
@@ -183,7 +187,9 @@ def interventional(table: InterventionTable, alpha: float, allowed: Array, neede
     if not (table.target >= 0).any():
         raise CausalError("method 'interventional' needs rows in which a variable was set; name the target column.")
     if n > MAX_INTERVENTIONAL:
-        raise CausalError(f"method 'interventional' takes at most {MAX_INTERVENTIONAL} variables, but has {n}; use 'pc'.")
+        raise CausalError(
+            f"method 'interventional' takes at most {MAX_INTERVENTIONAL} variables, but has {n}; use 'pc'."
+        )
     codes, levels = table.codes()
     pvalue, strength, undecided = _effects(table, codes, levels, allowed, alpha)
     total = _holm(pvalue) < alpha
@@ -263,9 +269,7 @@ def conditional_g_test(x: Array, y: Array, strata: Array) -> float:
     return _tail(statistic, degrees) if degrees and used >= len(x) / 4 else float("nan")
 
 
-def _worst_condition(
-    codes: Array, levels: Array, cause: int, effect: int, causes: Array, alpha: float
-) -> float | None:
+def _worst_condition(codes: Array, levels: Array, cause: int, effect: int, causes: Array, alpha: float) -> float | None:
     """The largest p-value of an edge over small sets of other causes; None if nothing could be tested."""
     others = [int(c) for c in causes if c != cause]
     worst = None

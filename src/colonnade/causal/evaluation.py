@@ -124,7 +124,9 @@ def _score(
     ranked = {}
     for k in steps:
         truth = test.states[episodes, k]
-        codes = np.unique(np.concatenate([truth, test.fixed[episodes], test.shapes[episodes]], 1), axis=0, return_inverse=True)[1]
+        codes = np.unique(
+            np.concatenate([truth, test.fixed[episodes], test.shapes[episodes]], 1), axis=0, return_inverse=True
+        )[1]
         predicted = one.predict(test, episodes, start, test.actions[episodes, :k])
         ranked[k] = ranking(predicted, one.embed(test, episodes, truth), codes.ravel())
     interaction, restraint = interactions(one, test)
@@ -199,7 +201,9 @@ def latent_identification(one: ModelPredictor, test: Transitions, rows: int = 20
     else:
         found = [identification(slots, states == value) for value in range(test.world.colors)]
     r2 = np.mean([f.r2 for f in found], axis=0)
-    return Identification(r2, float(np.mean([f.mcc for f in found])), found[0].matched, float(np.mean([f.off for f in found])))
+    return Identification(
+        r2, float(np.mean([f.mcc for f in found])), found[0].matched, float(np.mean([f.off for f in found]))
+    )
 
 
 def excess_nats(one: Predictor, test: Transitions, train: Transitions | None, rows: int = 3000) -> float:

@@ -142,9 +142,7 @@ def auroc(score: Array, label: Array, seed: int = 0) -> tuple[float, float, floa
     return area(score, label), float(np.quantile(kept, 0.025)), float(np.quantile(kept, 0.975))
 
 
-def next_intervention(
-    graphs: Sequence[Array], rows: int = 100, flip: float = 0.05, seed: int = 0
-) -> tuple[int, Array]:
+def next_intervention(graphs: Sequence[Array], rows: int = 100, flip: float = 0.05, seed: int = 0) -> tuple[int, Array]:
     """Which variable to set next, by the expected information about which of several graphs is true.
 
     Setting a variable shows which others react. Each graph predicts that pattern (its descendants); each reaction is

@@ -162,7 +162,7 @@ class WorldModel(nn.Module):
         """
         tensor = torch.as_tensor(action, dtype=torch.int64)
         top = self.config.slots * self.config.per_object
-        if len(tensor) and not (0 <= int(tensor.min()) and int(tensor.max()) < top):
+        if len(tensor) and not (int(tensor.min()) >= 0 and int(tensor.max()) < top):
             raise CausalError(f"actions must be from 0 to {top - 1}, but reach from {tensor.min()} to {tensor.max()}.")
         result: Tensor = z + self.transition(z, action_slots(tensor, self.config.slots, self.config.per_object))
         return result

@@ -51,7 +51,12 @@ def pc(table: InterventionTable, alpha: float, allowed: Array, needed: Array, ma
     values = _independent_rows(table, "pc")
     test = "fisherz" if _continuous(table) else "gsq"
     graph = run(
-        values, alpha, test, background_knowledge=_background(table, allowed, needed), show_progress=False, verbose=False
+        values,
+        alpha,
+        test,
+        background_knowledge=_background(table, allowed, needed),
+        show_progress=False,
+        verbose=False,
     )
     out = _found(len(table.names))
     _from_causal_learn(graph.G.graph, out.adjacency)
@@ -107,7 +112,9 @@ def pcmci(table: InterventionTable, alpha: float, allowed: Array, needed: Array,
             from tigramite.independence_tests.parcorr import ParCorr as Test
 
             frame = DataFrame(table.values)
-        result = PCMCI(frame, Test(), verbosity=0).run_pcmci(tau_min=1, tau_max=max_lag, pc_alpha=None if not discrete else alpha)
+        result = PCMCI(frame, Test(), verbosity=0).run_pcmci(
+            tau_min=1, tau_max=max_lag, pc_alpha=None if not discrete else alpha
+        )
     p, value = result["p_matrix"][:, :, 1:], np.abs(result["val_matrix"][:, :, 1:])
     best = p.argmin(2)
     n = len(table.names)

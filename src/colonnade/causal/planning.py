@@ -86,9 +86,7 @@ def plan(
         actions.append(action)
     reward, success = sim.score()
     fixed = sim.colour if isinstance(sim, PhysicsSimulator) else sim.cell
-    return Plans(
-        reward, success, np.stack(states, 1), goal, np.stack(actions, 1), fixed.copy(), sim.shape.copy()
-    )
+    return Plans(reward, success, np.stack(states, 1), goal, np.stack(actions, 1), fixed.copy(), sim.shape.copy())
 
 
 def _tasks(

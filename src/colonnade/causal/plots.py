@@ -32,7 +32,15 @@ def graph_figure(
     place = _layers(found if truth is None else found | np.asarray(truth, bool))
     figure = go.Figure()
     for i, j in np.argwhere(found if truth is None else found | truth):
-        kind = "edge" if truth is None else "found" if found[i, j] and truth[i, j] else "wrong" if found[i, j] else "missed"
+        kind = (
+            "edge"
+            if truth is None
+            else "found"
+            if found[i, j] and truth[i, j]
+            else "wrong"
+            if found[i, j]
+            else "missed"
+        )
         colour = {"edge": "#4269d0", "found": "#3ca951", "wrong": "#ff725c", "missed": "#9498a0"}[kind]
         text = f"{names[i]} → {names[j]}" + (f" ({kind})" if truth is not None else "")
         text += "" if labels is None else f": {labels[i, j]:.3g}"
@@ -45,7 +53,9 @@ def graph_figure(
         )
     )  # fmt: skip
     hidden = {"visible": False, "range": [place.min() - 0.6, place.max() + 0.6]}
-    figure.update_layout(xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"}, height=380, margin=dict.fromkeys("lrtb", 10))
+    figure.update_layout(
+        xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"}, height=380, margin=dict.fromkeys("lrtb", 10)
+    )
     return figure
 
 
@@ -53,7 +63,9 @@ def _arrow(figure: go.Figure, start: Array, end: Array, colour: str, text: str, 
     middle = (start + end) / 2
     line = {"color": colour, "width": 2, "dash": "dot" if dashed else "solid"}
     figure.add_trace(
-        go.Scatter(x=[start[0], end[0]], y=[start[1], end[1]], mode="lines", line=line, hoverinfo="skip", showlegend=False)
+        go.Scatter(
+            x=[start[0], end[0]], y=[start[1], end[1]], mode="lines", line=line, hoverinfo="skip", showlegend=False
+        )
     )
     figure.add_trace(
         go.Scatter(x=[middle[0]], y=[middle[1]], mode="markers", marker={"size": 9, "color": colour}, text=[text],
@@ -75,7 +87,9 @@ def _layers(adjacency: Array) -> Array:
 def heatmap(matrix: Array, names: Sequence[str], title: str = "") -> go.Figure:
     """A matrix at [cause, effect]."""
     figure = go.Figure(
-        go.Heatmap(z=np.asarray(matrix, float), x=list(names), y=list(names), colorscale="Blues", texttemplate="%{z:.2f}")
+        go.Heatmap(
+            z=np.asarray(matrix, float), x=list(names), y=list(names), colorscale="Blues", texttemplate="%{z:.2f}"
+        )
     )
     figure.update_layout(
         xaxis_title="effect", yaxis={"title": "cause", "autorange": "reversed"}, title=title, height=380
@@ -83,7 +97,9 @@ def heatmap(matrix: Array, names: Sequence[str], title: str = "") -> go.Figure:
     return figure
 
 
-def curve_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: bool = False) -> go.Figure:
+def curve_figure(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: bool = False
+) -> go.Figure:
     """Lines by name: (x values, y values)."""
     figure = go.Figure()
     for k, (name, (xs, ys)) in enumerate(curves.items()):
@@ -112,7 +128,9 @@ def film(frames: Array, path: Path, columns: int = 3, zoom: int = 2, fps: int = 
     from PIL import Image
 
     if frames.ndim != 5 or frames.dtype != np.uint8 or frames.shape[-1] != 3:
-        raise CausalError(f"frames must be uint8 (episodes, steps, size, size, 3), but are {frames.dtype} {frames.shape}.")
+        raise CausalError(
+            f"frames must be uint8 (episodes, steps, size, size, 3), but are {frames.dtype} {frames.shape}."
+        )
     tiles = np.pad(frames, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), constant_values=90)
     rows = -(-len(tiles) // columns)
     filled = np.concatenate([tiles, np.zeros((rows * columns - len(tiles), *tiles.shape[1:]), np.uint8)])

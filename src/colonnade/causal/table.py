@@ -95,9 +95,19 @@ def read_table(path: str | Path, target_column: str | None = None) -> Interventi
     Raises:
         CausalError: the file cannot be read, or `make_table` refuses it.
     """
+    frame = _frame(Path(path))
+    targets = None
+    if target_column is not None:
+        if target_column not in frame.columns:
+            known = ", ".join(frame.columns[:20])
+            raise CausalError(f"target column must be one of {known}, but is {target_column!r}.")
+        targets = ["" if item != item else str(item) for item in frame.pop(target_column)]  # NaN is not itself
+    return make_table({name: frame[name].to_numpy() for name in frame.columns}, targets)
+
+
+def _frame(path: Path) -> Any:
     import pandas as pd
 
-    path = Path(path)
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
@@ -106,13 +116,16 @@ def read_table(path: str | Path, target_column: str | None = None) -> Interventi
     except Exception as error:  # pandas and its engines raise many kinds
         raise CausalError(f"{path.name!r} cannot be read as a table ({str(error).splitlines()[0][:100]}).") from None
     frame.columns = [str(name).strip() for name in frame.columns]
-    targets = None
-    if target_column is not None:
-        if target_column not in frame.columns:
-            known = ", ".join(frame.columns[:20])
-            raise CausalError(f"target column must be one of {known}, but is {target_column!r}.")
-        targets = ["" if pd.isna(item) else str(item) for item in frame.pop(target_column)]
-    return make_table({name: frame[name].to_numpy() for name in frame.columns}, targets)
+    return frame
+
+
+def check_readable(path: str | Path) -> None:
+    """Raise CausalError unless the file reads as a table of at least two columns and ten rows."""
+    frame = _frame(Path(path))
+    if frame.shape[1] < 2 or frame.shape[0] < MIN_ROWS:
+        raise CausalError(
+            f"a table must have at least 2 columns and {MIN_ROWS} rows, but has {frame.shape[1]} and {frame.shape[0]}."
+        )
 
 
 def table_of(data: Transitions, rows: int | None = None) -> InterventionTable:
@@ -148,7 +161,9 @@ def _coded(name: str, array: Array) -> tuple[Array, int]:
     if array.dtype.kind in "iuf" and len(found) > MAX_LEVELS:
         return array.astype(np.float64), 0
     if len(found) > 10 * MAX_LEVELS:
-        raise CausalError(f"column {name!r} has {len(found)} different texts; at most {10 * MAX_LEVELS} make categories.")
+        raise CausalError(
+            f"column {name!r} has {len(found)} different texts; at most {10 * MAX_LEVELS} make categories."
+        )
     return codes.astype(np.float64).ravel(), len(found)
 
 
@@ -161,9 +176,7 @@ def _check_columns(names: tuple[str, ...], values: Array) -> None:
                 raise CausalError(f"columns {names[i]!r} and {name!r} hold the same values; leave one out.")
 
 
-def _targets(
-    names: tuple[str, ...], targets: Sequence[str | None] | None, rows: int
-) -> tuple[Array, tuple[str, ...]]:
+def _targets(names: tuple[str, ...], targets: Sequence[str | None] | None, rows: int) -> tuple[Array, tuple[str, ...]]:
     if targets is None:
         return np.full(rows, -1), ()
     if len(targets) != rows:
