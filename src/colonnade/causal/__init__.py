@@ -38,6 +38,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "simulation": ["simulator"],
         "table": ["InterventionTable", "make_table", "read_table", "table_of"],
         "training": ["Curve", "fit"],
+        "zoo": ["pretrained"],
         "world": ["ChemistryWorld", "PhysicsWorld"],
     },
 )

@@ -31,7 +31,7 @@ class Predictor(Protocol):
 def one_hot(world: World, states: Array) -> Array:
     """(rows, n * values) float64."""
     values = world.colors if isinstance(world, ChemistryWorld) else (world.size // 10) ** 2
-    return np.eye(values)[states.astype(np.int64)].reshape(len(states), -1)
+    return np.asarray(np.eye(values)[states.astype(np.int64)].reshape(len(states), -1))
 
 
 class StatePredictor:
@@ -95,7 +95,7 @@ def _futures(world: ChemistryWorld, states: Array, actions: Array) -> Array:
     sim.past[:] = sim.colour[:, None]  # type: ignore[attr-defined]
     for step in range(actions.shape[1]):
         sim.step(np.repeat(actions[:, step], ORACLE_SAMPLES).astype(np.int64))
-    return one_hot(world, sim.colour).reshape(len(states), ORACLE_SAMPLES, -1).mean(1)
+    return np.asarray(one_hot(world, sim.colour).reshape(len(states), ORACLE_SAMPLES, -1).mean(1))
 
 
 def push(data: Transitions, episodes: Array, states: Array, actions: Array, law: bool = True) -> Array:

@@ -6,7 +6,7 @@ import html
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Cell(BaseModel):
     min_edge_tv: float = 0.2
     positions: str = "static"
     transition: str = "gnn"
-    loss: str = "infonce"
+    loss: Literal["infonce", "contrastive", "ae", "vae"] = "infonce"
     balance: float = 0.5
     updates: int = Field(1000, ge=1)
     batch: int = 256
@@ -124,8 +124,8 @@ def preset(name: str, seeds: Sequence[int] = (0,)) -> list[Cell]:
             worlds += [{"world": g, "positions": p} for g in graphs for p in ("static", "dynamic")]
             models = itertools.product(("flat", "modular", "csgnn", "gnn"), (("contrastive", 0.0), ("infonce", 0.5)))
             cells += [
-                Cell(transition=t, loss=l, balance=b, updates=3000, test_rows=10_000, seed=seed, **w)
-                for (t, (l, b)), w in itertools.product(list(models), worlds)
+                Cell(transition=t, loss=loss, balance=balance, updates=3000, test_rows=10_000, seed=seed, **w)
+                for (t, (loss, balance)), w in itertools.product(list(models), worlds)
             ]
     return cells
 
@@ -151,7 +151,7 @@ def run_cell(cell: Cell) -> CellResult:
         updates=cell.updates,
         batch=cell.batch,
         balance=cell.balance,
-        seed=cell.seed,  # type: ignore[arg-type]
+        seed=cell.seed,
     )
     scores = evaluate({cell.model_name: model}, test, train=train, steps=STEPS, rows=cell.test_rows, seed=cell.seed)
     influence = influence_matrix(model, train, seed=cell.seed).matrix
@@ -245,7 +245,7 @@ class Leaderboard:
             + "</tr>"
             for row in rows
         )
-        plots = []
+        plots: list[str] = []
         for title, figure in self.figures().items():
             code = pio.to_html(figure, full_html=False, include_plotlyjs=not plots)
             plots.append(f"<h2>{html.escape(title)}</h2>{code}")

@@ -86,7 +86,7 @@ class Transitions:
     def action(self, rows: Array | slice = slice(None)) -> Array:
         """(rows,) int64."""
         episode, step = self.index[rows].T
-        return self.actions[episode, step].astype(np.int64)
+        return np.asarray(self.actions[episode, step], np.int64)
 
     def frames(self, rows: Array) -> tuple[Array, Array]:
         """Frames before and after the transitions: two (rows, size, size, 3) uint8 arrays, drawn now."""

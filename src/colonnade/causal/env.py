@@ -171,7 +171,8 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
             if self._ready:
                 return None
             seed = int(self.np_random.integers(2**62))
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+        seeds: list[int | None]
+        seeds = [*range(seed, seed + self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
         if len(seeds) != self.num_envs:
             raise CausalError(f"seeds must be {self.num_envs}, one a sub-environment, but are {len(seeds)}.")
         for item in seeds:
@@ -276,7 +277,7 @@ class CausalEnv(_Worlds, gym.Env[Array, int]):
         check_range("max_steps", max_steps, 1, 10**9)
         self.observation_space = observation_space(world, observation)
         self._begin(world, 1, observation, 1, backend, True)
-        self.action_space = spaces.Discrete(world.actions)
+        self.action_space = spaces.Discrete(world.actions)  # type: ignore[assignment]
         self.render_mode, self._max_steps, self._end_at_goal = render_mode, max_steps, end_at_goal
         self._elapsed = 0
 
@@ -318,18 +319,18 @@ class CausalEnv(_Worlds, gym.Env[Array, int]):
     def counterfactual(self, action: int) -> Array:
         """(n,) state that another action would have led to in the last step, all noise being as it was."""
         self._need("counterfactual()")
-        return self.sim.counterfactual(check_actions([action], 1, self.world.actions))[0]
+        return np.asarray(self.sim.counterfactual(check_actions([action], 1, self.world.actions))[0])
 
     def goal(self) -> Array:
-        return super().goal()[0]
+        return np.asarray(super().goal()[0])
 
     def goal_frame(self) -> Array:
-        return super().goal_frame()[0]
+        return np.asarray(super().goal_frame()[0])
 
-    def render(self) -> Array:  # type: ignore[override]
+    def render(self) -> Array:
         """The present frame; nothing is drawn before the first reset."""
         self._need("render()")
-        return self.sim.draw()[0]
+        return np.asarray(self.sim.draw()[0])
 
     def close(self) -> None:
         self.sim.close()

@@ -17,7 +17,7 @@ from colonnade.causal.errors import CausalError, check_range
 from colonnade.causal.metrics import Identification, identification, nearer_share, ranking
 from colonnade.causal.models import WorldModel
 from colonnade.causal.simulation import simulator
-from colonnade.causal.world import ChemistryWorld, PhysicsWorld
+from colonnade.causal.world import ChemistryWorld, PhysicsWorld, chemistry
 
 Array = NDArray[Any]
 CHUNK = 1024
@@ -199,7 +199,7 @@ def latent_identification(one: ModelPredictor, test: Transitions, rows: int = 20
     if isinstance(test.world, PhysicsWorld):
         found = [identification(slots, part) for part in (states // test.world.grid, states % test.world.grid)]
     else:
-        found = [identification(slots, states == value) for value in range(test.world.colors)]
+        found = [identification(slots, states == value) for value in range(chemistry(test.world).colors)]
     r2 = np.mean([f.r2 for f in found], axis=0)
     return Identification(
         r2, float(np.mean([f.mcc for f in found])), found[0].matched, float(np.mean([f.off for f in found]))

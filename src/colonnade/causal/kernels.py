@@ -75,43 +75,42 @@ def _push(cell: Any, weight: Any, b: int, action: int, neighbour: Any, n: int) -
 
 
 @jit
+def _shades(b: int, key: Any, counter: Any, colour: U8, t: Any) -> None:
+    """Colour numbers of the observed mode: object 0 is the darkest and heaviest."""
+    n = colour.shape[1]
+    shade = np.empty(n)
+    for i in range(n):
+        u = uniform(key, counter + np.uint64(i))
+        x = i / max(n - 1, 1) + (2.0 * u - 1.0) * t.jitter
+        shade[i] = u if t.jitter < 0 else (-x if x < 0.0 else (2.0 - x if x > 1.0 else x))
+    if t.jitter < 0:
+        shade.sort()
+    for i in range(n):
+        colour[b, i] = min(int(shade[n - 1 - i] * 256.0), 255)
+
+
+@jit
 def physics_reset(
     lo: int, hi: int, mask: Any, key: U64, counter: U64, cell: U8, weight: Any, colour: U8, shape: U8, goal: U8, t: Any
 ) -> None:
     """Start new episodes where `mask` is true: cells, colours, weights, shapes, and the goal's cells."""
     n = cell.shape[1]
-    cells = t.neighbour.shape[0]
-    shade = np.empty(n)
+    by_colour = t.weight_of_colour.shape[0] > 0
     for b in range(lo, hi):
         if not mask[b]:
             continue
         k, c = key[b], counter[b]
-        _choose(k, c, cells, cell[b], n)
+        _choose(k, c, t.neighbour.shape[0], cell[b], n)
         c += np.uint64(n)
-        if t.weight_of_colour.shape[0] > 0 or t.fixed_shapes:
+        if by_colour or t.fixed_shapes:
             _choose(k, c, t.colours, colour[b], n)
         else:
-            for i in range(n):
-                u = uniform(k, c + np.uint64(i))
-                if t.jitter < 0:
-                    shade[i] = u
-                else:
-                    x = i / max(n - 1, 1) + (2.0 * u - 1.0) * t.jitter
-                    shade[i] = -x if x < 0.0 else (2.0 - x if x > 1.0 else x)
-            if t.jitter < 0:
-                shade.sort()
-            for i in range(n):  # object 0 is the darkest and heaviest
-                colour[b, i] = min(int(shade[n - 1 - i] * 256.0), 255)
+            _shades(b, k, c, colour, t)
+        if by_colour:
+            colour[b] = np.sort(colour[b])[::-1]
         c += np.uint64(n)
-        if t.weight_of_colour.shape[0] > 0 and not t.fixed_shapes:
-            colour[b].sort()
-            colour[b] = colour[b, ::-1].copy()
-            for i in range(n):
-                weight[b, i] = t.weight_of_colour[colour[b, i]]
-        else:
-            for i in range(n):
-                weight[b, i] = 2 * (n - i)
         for i in range(n):
+            weight[b, i] = t.weight_of_colour[colour[b, i]] if by_colour else 2 * (n - i)
             drawn = int(uniform(k, c + np.uint64(i)) * t.shapes)
             shape[b, i] = i % t.shapes if t.fixed_shapes else drawn
         c += np.uint64(n)

@@ -118,7 +118,7 @@ def physics_distance(lo: int, hi: int, cell: Array, goal: Array, grid: int, out:
 
 def _values(u: Array, cumulative: Array) -> Array:
     """Inverse of cumulative laws (rows, colors) at u (rows,)."""
-    return (u[:, None] >= cumulative[:, :-1]).sum(1)
+    return np.asarray((u[:, None] >= cumulative[:, :-1]).sum(1))
 
 
 def _law(node: int, parents: Array, t: Any, law: Law | None) -> Array:

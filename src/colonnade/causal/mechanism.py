@@ -53,7 +53,8 @@ class Mechanism:
     def law(self, values: NDArray[np.integer]) -> Floats:
         """(rows, colors) conditional probabilities for (rows, len(parents)) parent values."""
         if self.table is not None:
-            return self.table[values.astype(np.int64) @ np.asarray(self.strides, np.int64).reshape(-1)]
+            rows = values.astype(np.int64) @ np.asarray(self.strides, np.int64).reshape(-1)
+            return np.asarray(self.table[rows])
         # Sums run parent by parent and unit by unit, so that a row's result does not depend on its neighbours.
         hidden = np.broadcast_to(self.bias1, (len(values), len(self.bias1))).copy()
         for k in range(len(self.parents)):

@@ -63,7 +63,7 @@ def ranking(predicted: Array, true: Array, codes: Array | None = None) -> Rankin
         raise CausalError("predictions and true states must be finite, but hold NaN or infinity.")
     state = _groups(t) if codes is None else np.unique(np.asarray(codes), return_inverse=True)[1].ravel()
     column_of = _groups(p)
-    columns, first = np.unique(column_of, return_index=True)
+    _, first = np.unique(column_of, return_index=True)
     candidates, count = p[first], np.bincount(column_of)
     pairs = _groups(np.stack([state, _groups(t), column_of], 1).astype(np.float64))
     asked, where = np.unique(pairs, return_index=True)

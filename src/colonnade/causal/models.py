@@ -224,11 +224,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.cells = (size // 10) ** 2
         self.slot = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, self.cells * 4))
-        self.paint = nn.Sequential(nn.Linear(slots * 4, hidden), nn.ReLU(), nn.Linear(hidden, 300))
-        nn.init.constant_(self.paint[2].bias, -3.0)  # most of a frame is black
+        last = nn.Linear(hidden, 300)
+        self.paint = nn.Sequential(nn.Linear(slots * 4, hidden), nn.ReLU(), last)
+        nn.init.constant_(last.bias, -3.0)  # most of a frame is black
 
     def forward(self, z: Tensor) -> Tensor:
         batch, side = len(z), int(self.cells**0.5)
         maps = self.slot(z).view(batch, -1, self.cells, 4).transpose(1, 2).reshape(batch * self.cells, -1)
-        patches = self.paint(maps).view(batch, side, side, 10, 10, 3)
+        patches: Tensor = self.paint(maps).view(batch, side, side, 10, 10, 3)
         return patches.transpose(2, 3).reshape(batch, -1)

@@ -144,7 +144,7 @@ def interventional(world: World, variable: int | None = None, value: int = 0) ->
 def expected_match(world: World, before: Array, action: Array, goal: Array) -> Array:
     """(rows,) exact expected share of variables that have their goal's colour after the action."""
     law = next_state(world, before, action).marginals
-    return np.take_along_axis(law, np.asarray(goal, np.int64)[:, :, None], 2)[:, :, 0].mean(1)
+    return np.asarray(np.take_along_axis(law, np.asarray(goal, np.int64)[:, :, None], 2)[:, :, 0].mean(1))
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _oracle(world: World, sim: Simulator, rng: np.random.Generator) -> Array:
         ahead.step(actions)
         value = ahead.score()[0].astype(np.float64)
     value = value.reshape(sim.batch, count) + 1e-9 * rng.random((sim.batch, count))
-    return value.argmax(1)
+    return np.asarray(value.argmax(1))
 
 
 @torch.no_grad()

@@ -354,10 +354,10 @@ def benchmark(inputs: BenchmarkInput, job: Job) -> BenchmarkOutput:
     )
 
 
-def _check_table(path: Path) -> object:
+def _check_table(path: Path) -> None:
     from colonnade.causal.table import check_readable
 
-    return check_readable(path)
+    check_readable(path)
 
 
 class DiscoverInput(Inputs):
@@ -548,7 +548,8 @@ def plan(inputs: PlanInput, job: Job) -> PlanOutput:
             f"{model.config.slots} and {model.config.per_object}."
         )
     planners = ["oracle", *(["model"] if model else []), "replay", "random"]
-    rows, plans = [], {}
+    rows: list[dict[str, Any]] = []
+    plans = {}
     for name in job.track(planners, "Planning"):
         done = run(world, name, steps=inputs.steps, episodes=inputs.episodes, model=model, seed=job.seed % 2**31)  # type: ignore[arg-type]
         plans[name] = done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Simulator:
         if self._pool is None:
             function(0, self.batch, *arguments)
             return
-        others = [self._pool.submit(function, a, b, *arguments) for a, b in zip(low[1:-1], low[2:], strict=True)]
+        others = [self._pool.submit(function, a, b, *arguments) for a, b in pairwise(low[1:])]
         function(low[0], low[1], *arguments)
         for other in others:
             other.result()
@@ -277,7 +278,10 @@ class ChemistrySimulator(Simulator):
                 continue
             moved.add(node)
             lags = [graph.lags[p, node] for p in parents]
-            values = [self.colour[:, p] if lag == 0 else self.past[:, lag - 1, p] for p, lag in zip(parents, lags)]
+            values = [
+                self.colour[:, p] if lag == 0 else self.past[:, lag - 1, p]
+                for p, lag in zip(parents, lags, strict=True)
+            ]
             cumulative = np.cumsum(self.world.mechanisms[node].law(np.stack(values, 1)), 1)
             self.colour[:, node] = (self.noise[:, node, None] >= cumulative[:, :-1]).sum(1)
 

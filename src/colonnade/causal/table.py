@@ -101,7 +101,7 @@ def read_table(path: str | Path, target_column: str | None = None) -> Interventi
         if target_column not in frame.columns:
             known = ", ".join(frame.columns[:20])
             raise CausalError(f"target column must be one of {known}, but is {target_column!r}.")
-        targets = ["" if item != item else str(item) for item in frame.pop(target_column)]  # NaN is not itself
+        targets = ["" if _missing(item) else str(item) for item in frame.pop(target_column)]
     return make_table({name: frame[name].to_numpy() for name in frame.columns}, targets)
 
 
@@ -109,10 +109,8 @@ def _frame(path: Path) -> Any:
     import pandas as pd
 
     try:
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, sep=None, engine="python")
+        csv = path.suffix != ".parquet"
+        frame = pd.read_csv(path, sep=None, engine="python") if csv else pd.read_parquet(path)
     except Exception as error:  # pandas and its engines raise many kinds
         raise CausalError(f"{path.name!r} cannot be read as a table ({str(error).splitlines()[0][:100]}).") from None
     frame.columns = [str(name).strip() for name in frame.columns]
@@ -142,6 +140,10 @@ def table_of(data: Transitions, rows: int | None = None) -> InterventionTable:
     return InterventionTable(names, after.astype(np.float64), (world.colors,) * world.slots, target)
 
 
+def _missing(item: object) -> bool:
+    return item is None or (isinstance(item, float) and np.isnan(item)) or str(item) in ("NaT", "<NA>")
+
+
 def _coded(name: str, array: Array) -> tuple[Array, int]:
     if array.ndim != 1:
         raise CausalError(f"column {name!r} must be a list of values, but has shape {array.shape}.")
@@ -152,7 +154,7 @@ def _coded(name: str, array: Array) -> tuple[Array, int]:
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
         return array.astype(np.float64), 0
     if array.dtype.kind not in "iufb":
-        text = [None if item is None or item != item else str(item) for item in array.tolist()]  # NaN is not itself
+        text = [None if _missing(item) else str(item) for item in array.tolist()]
         missing = sum(item is None or not item.strip() for item in text)
         if missing:
             raise CausalError(f"column {name!r} has {missing} missing values; leave such rows out.")

@@ -189,7 +189,7 @@ def _sampler(data: Transitions, batch: int, balance: float, rng: np.random.Gener
     """Rows of a batch: `balance` of them evenly from pushes and from contacts that held, the rest from all."""
     groups = [np.flatnonzero(data.interaction), np.flatnonzero(data.contact & ~data.interaction)]
     groups = [group for group in groups if len(group)]
-    share = int(round(batch * balance)) // max(1, len(groups))
+    share = round(batch * balance) // max(1, len(groups))
 
     def sample() -> Array:
         parts = [group[rng.integers(len(group), size=share)] for group in groups]

@@ -31,7 +31,8 @@ class Flat(nn.Module):
 
     def forward(self, z: Tensor, action: Tensor) -> Tensor:
         parts = [self.from_action(action.flatten(1)), self.from_slots(z.flatten(1))]
-        return self.rest(torch.cat(parts, 1)).reshape(z.shape)
+        out: Tensor = self.rest(torch.cat(parts, 1))
+        return out.reshape(z.shape)
 
 
 class Modular(nn.Module):
@@ -54,7 +55,8 @@ class Modular(nn.Module):
         h = F.relu(torch.cat([a, s], 2)).transpose(0, 1)
         h = F.relu(self.norm1(self.second(h)))
         h = F.relu(self.norm2(self.third(h)))
-        return self.last(h).transpose(0, 1)
+        out: Tensor = self.last(h)
+        return out.transpose(0, 1)
 
 
 class _BatchedLinear(nn.Module):
@@ -103,7 +105,8 @@ class GNN(nn.Module):
         h = self.edge(pairs).view(len(z), self.slots, self.slots - 1, -1).sum(2)
         # The last edge layer is linear, so it acts on the sum of messages: n products instead of n (n - 1).
         messages = F.linear(h, self.edge_out.weight, self.edge_out.bias * (self.slots - 1))
-        return self.node(torch.cat([x, messages, action], 2))
+        out: Tensor = self.node(torch.cat([x, messages, action], 2))
+        return out
 
 
 TRANSITIONS = ("flat", "modular", "gnn", "csgnn")
