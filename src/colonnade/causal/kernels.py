@@ -1,0 +1,297 @@
+"""The worlds' laws of motion and their drawing, compiled by numba.
+
+Every function works on the sub-environments `lo <= b < hi` of arrays whose first axis is the batch, releases the GIL,
+and allocates nothing that outlives it. `kernels_numpy` has the same functions with the same results, bit for bit.
+Random numbers come from splitmix64 (Steele, Lea & Flood 2014) on a key and a counter per sub-environment, so that
+they depend neither on the batch nor on threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.causal.events import HELD, INVALID, MOVED, NOTHING, PUSHED, WALL
+
+U64 = NDArray[np.uint64]
+U8 = NDArray[np.uint8]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
+    return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+@jit
+def uniform(key: Any, counter: Any) -> float:
+    """The `counter`-th number in [0, 1) of the stream `key` (both uint64)."""
+    z = key + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return float(np.float64(z >> np.uint64(11)) * (1.0 / 9007199254740992.0))
+
+
+@jit
+def _choose(key: Any, counter: Any, count: int, out: Any, size: int) -> None:
+    """`size` different numbers below `count` into `out` (Fisher-Yates); uses `size` random numbers."""
+    pool = np.arange(count)
+    for i in range(size):
+        j = i + int(uniform(key, counter + np.uint64(i)) * (count - i))
+        pool[i], pool[j] = pool[j], pool[i]
+        out[i] = pool[i]
+
+
+@jit
+def _push(cell: Any, weight: Any, b: int, action: int, neighbour: Any, n: int) -> int:
+    """Apply one action to the cells of sub-environment `b`; returns what happened."""
+    a = np.uint32(action)  # unsigned: division and indexing then need no test for a sign
+    actor, direction = a // np.uint32(5), a % np.uint32(5)
+    target = neighbour[cell[b, actor], direction]
+    if direction == 0 or target < 0:
+        return NOTHING
+    other = -1
+    for j in range(n):
+        if cell[b, j] == target:
+            other = j
+    if other < 0:
+        cell[b, actor] = target
+        return MOVED
+    if weight[b, actor] <= weight[b, other]:
+        return HELD
+    behind = neighbour[target, direction]
+    if behind < 0:
+        return WALL
+    for j in range(n):
+        if cell[b, j] == behind:
+            return INVALID
+    cell[b, other] = behind
+    cell[b, actor] = target
+    return PUSHED
+
+
+@jit
+def _shades(b: int, key: Any, counter: Any, colour: U8, t: Any) -> None:
+    """Colour numbers of the observed mode: object 0 is the darkest and heaviest."""
+    n = colour.shape[1]
+    shade = np.empty(n)
+    for i in range(n):
+        u = uniform(key, counter + np.uint64(i))
+        x = i / max(n - 1, 1) + (2.0 * u - 1.0) * t.jitter
+        shade[i] = u if t.jitter < 0 else (-x if x < 0.0 else (2.0 - x if x > 1.0 else x))
+    if t.jitter < 0:
+        shade.sort()
+    for i in range(n):
+        colour[b, i] = min(int(shade[n - 1 - i] * 256.0), 255)
+
+
+@jit
+def physics_reset(
+    lo: int, hi: int, mask: Any, key: U64, counter: U64, cell: U8, weight: Any, colour: U8, shape: U8, goal: U8, t: Any
+) -> None:
+    """Start new episodes where `mask` is true: cells, colours, weights, shapes, and the goal's cells."""
+    n = cell.shape[1]
+    by_colour = t.weight_of_colour.shape[0] > 0
+    for b in range(lo, hi):
+        if not mask[b]:
+            continue
+        k, c = key[b], counter[b]
+        _choose(k, c, t.neighbour.shape[0], cell[b], n)
+        c += np.uint64(n)
+        if by_colour or t.fixed_shapes:
+            _choose(k, c, t.colours, colour[b], n)
+        else:
+            _shades(b, k, c, colour, t)
+        if by_colour:
+            colour[b] = np.sort(colour[b])[::-1]
+        c += np.uint64(n)
+        for i in range(n):
+            weight[b, i] = t.weight_of_colour[colour[b, i]] if by_colour else 2 * (n - i)
+            drawn = int(uniform(k, c + np.uint64(i)) * t.shapes)
+            shape[b, i] = i % t.shapes if t.fixed_shapes else drawn
+        c += np.uint64(n)
+        goal[b] = cell[b]
+        for i in range(t.goal_steps):
+            _push(goal, weight, b, int(uniform(k, c + np.uint64(i)) * (5 * n)), t.neighbour, n)
+        counter[b] = c + np.uint64(t.goal_steps)
+
+
+@jit
+def physics_step(lo: int, hi: int, mask: Any, action: Any, cell: U8, weight: Any, event: U8, t: Any) -> None:
+    """One action in each sub-environment where `mask` is true; `event` says what happened."""
+    n = cell.shape[1]
+    for b in range(lo, hi):
+        if mask[b]:
+            event[b] = _push(cell, weight, b, action[b], t.neighbour, n)
+
+
+@jit
+def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U8, event: U8, t: Any) -> None:
+    """Many steps: `action` (steps, batch) -> `states` (steps + 1, batch, n), `event` (steps, batch)."""
+    n = cell.shape[1]
+    states[0, lo:hi] = cell[lo:hi]
+    for s in range(action.shape[0]):
+        for b in range(lo, hi):
+            event[s, b] = _push(cell, weight, b, action[s, b], t.neighbour, n)
+            for i in range(n):
+                states[s + 1, b, i] = cell[b, i]
+
+
+@jit
+def physics_distance(lo: int, hi: int, cell: U8, goal: U8, grid: int, out: Any) -> None:
+    """Sum over objects of the L1 distance to the goal, in cells."""
+    for b in range(lo, hi):
+        total = 0
+        for i in range(cell.shape[1]):
+            p, q = int(cell[b, i]), int(goal[b, i])
+            total += abs(p // grid - q // grid) + abs(p % grid - q % grid)
+        out[b] = total
+
+
+@jit
+def _resample(b: int, key: Any, counter: Any, value: U8, past: U8, noise: Any, node: int, t: Any, start: bool) -> None:
+    """Draw one variable from its law given its parents; at the start lagged parents count as they are now."""
+    row = 0
+    for e in range(t.first_edge[node], t.first_edge[node + 1]):
+        p, lag = t.parent[e], t.lag[e]
+        row += t.stride[e] * (value[b, p] if lag == 0 or start else past[b, lag - 1, p])
+    u = uniform(key, counter + np.uint64(node))
+    noise[b, node] = u
+    base = t.offset[node] + row * t.colors
+    k = 0
+    while k < t.colors - 1 and u >= t.cumulative[base + k]:
+        k += 1
+    value[b, node] = k
+
+
+@jit
+def _intervene(
+    b: int, key: Any, counter: Any, action: int, value: U8, past: U8, touched: Any, noise: Any, t: Any
+) -> None:
+    """do(variable = colour), then redraw, in order, what the change reaches now: Ke et al., section 4.2."""
+    n = value.shape[1]
+    target = action // t.colors
+    hit = 1 << target
+    now = hit
+    if past.shape[1] == 0:
+        value[b, target] = action % t.colors
+    for i in range(n):
+        node = t.order[i]
+        if node == target:
+            continue
+        reached = False
+        for e in range(t.first_edge[node], t.first_edge[node + 1]):
+            source = now if t.lag[e] == 0 else touched[b, t.lag[e] - 1]
+            reached |= (source >> t.parent[e]) & 1 == 1
+        if reached:
+            now |= 1 << node
+    if past.shape[1] > 0:
+        for lag in range(past.shape[1] - 1, 0, -1):
+            past[b, lag] = past[b, lag - 1]
+            touched[b, lag] = touched[b, lag - 1]
+        past[b, 0] = value[b]
+        touched[b, 0] = now
+        value[b, target] = action % t.colors
+    for i in range(n):
+        node = t.order[i]
+        if node != target and (now >> node) & 1:
+            _resample(b, key, counter, value, past, noise, node, t, False)
+
+
+@jit
+def chemistry_reset(
+    lo: int, hi: int, mask: Any, key: U64, counter: U64, value: U8, past: U8, touched: Any, noise: Any, cell: U8,
+    goal: U8, t: Any,
+) -> None:  # fmt: skip
+    """Start new episodes where `mask` is true: ancestral values, cells, and the goal after random interventions."""
+    n = value.shape[1]
+    for b in range(lo, hi):
+        if not mask[b]:
+            continue
+        k, c = key[b], counter[b]
+        if t.cells[0] < 0:
+            _choose(k, c, t.grid_cells, cell[b], n)
+        else:
+            for i in range(n):
+                cell[b, i] = t.cells[i]
+        c += np.uint64(n)
+        for i in range(n):
+            _resample(b, k, c, value, past, noise, t.order[i], t, True)
+        c += np.uint64(n)
+        for lag in range(past.shape[1]):
+            past[b, lag] = value[b]
+            touched[b, lag] = 0
+        kept, kept_noise, kept_past = value[b].copy(), noise[b].copy(), past[b].copy()
+        for _ in range(t.goal_steps):
+            action = int(uniform(k, c) * (n * t.colors))
+            _intervene(b, k, c + np.uint64(1), action, value, past, touched, noise, t)
+            c += np.uint64(n + 1)
+        goal[b] = value[b]
+        value[b], noise[b], past[b] = kept, kept_noise, kept_past
+        touched[b] = 0
+        counter[b] = c
+
+
+@jit
+def chemistry_step(
+    lo: int, hi: int, mask: Any, action: Any, key: U64, counter: U64, value: U8, past: U8, touched: Any, noise: Any,
+    t: Any,
+) -> None:  # fmt: skip
+    """One intervention in each sub-environment where `mask` is true; uses n random numbers there."""
+    for b in range(lo, hi):
+        if mask[b]:
+            _intervene(b, key[b], counter[b], action[b], value, past, touched, noise, t)
+            counter[b] += np.uint64(value.shape[1])
+
+
+@jit
+def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
+    """How many objects have their goal's colour."""
+    for b in range(lo, hi):
+        total = 0
+        for i in range(value.shape[1]):
+            total += value[b, i] == goal[b, i]
+        out[b] = total
+
+
+@jit
+def draw(
+    lo: int, hi: int, cell: U8, colour: U8, shape: U8, lut: U8, runs: Any, grid: int, frame: U8, drawn: U8, whole: Any
+) -> None:
+    """Paint frames, (batch * 3 * (10 grid)^2,) flat; later objects over earlier ones.
+
+    `lut` (colours, 36) holds each RGB 12 times, so that a run of pixels is one copy. `drawn` holds the cells that
+    `frame` shows now and is brought up to date; where `whole` is false only what changed cells is wiped before all
+    objects are painted again, which gives the same pixels as a whole redraw. Indices are unsigned throughout: signed
+    ones are tested for wrapping at every byte and keep the copies from being vectorised (three times slower).
+    """
+    n, width = cell.shape[1], np.uint64(10 * grid)
+    three, ten, eleven = np.uint64(3), np.uint64(10), np.uint64(11)
+    size = three * width * width
+    for b in range(lo, hi):
+        base = np.uint64(b) * size
+        if whole[b]:
+            for q in range(size):
+                frame[base + q] = 0
+        else:
+            for i in range(n):
+                if drawn[b, i] != cell[b, i]:
+                    top, left = np.uint64(drawn[b, i] // grid) * ten, np.uint64(drawn[b, i] % grid) * ten
+                    count = three * min(eleven, width - left)
+                    for r in range(top, min(top + eleven, width)):
+                        at = base + three * (r * width + left)
+                        for q in range(count):
+                            frame[at + q] = 0
+        for i in range(n):
+            top, left = np.uint64(cell[b, i] // grid) * ten, np.uint64(cell[b, i] % grid) * ten
+            drawn[b, i] = cell[b, i]
+            form, tint = shape[b, i], colour[b, i]
+            for r in range(min(eleven, width - top)):
+                start, stop = np.uint64(runs[form, r, 0]), min(np.uint64(runs[form, r, 1]), width - left)
+                at = base + three * ((top + r) * width + left + start)
+                for q in range(three * (stop - start) if stop > start else np.uint64(0)):
+                    frame[at + q] = lut[tint, q]

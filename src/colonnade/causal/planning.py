@@ -1,0 +1,145 @@
+"""Planning towards a goal: with the true law, with a learned model, by replaying, or at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from colonnade.causal.errors import CausalError, check_choice, check_range
+from colonnade.causal.models import WorldModel
+from colonnade.causal.oracle import expected_match
+from colonnade.causal.simulation import PhysicsSimulator, Simulator, simulator
+from colonnade.causal.world import ChemistryWorld, World
+
+Array = NDArray[Any]
+Planner = Literal["oracle", "model", "replay", "random"]
+
+
+@dataclass(frozen=True)
+class Plans:
+    """What planning reached.
+
+    Attributes:
+        reward: (episodes,) at the end; minus the mean distance in cells, or the share of colours that match.
+        success: (episodes,) whether the goal was reached at the end.
+        states: (episodes, steps + 1, n) uint8 the way there.
+        goal: (episodes, n) uint8.
+        actions: (episodes, steps).
+        fixed, shapes: look of the episodes, as in `Transitions`.
+    """
+
+    reward: Array
+    success: Array
+    states: Array
+    goal: Array
+    actions: Array
+    fixed: Array
+    shapes: Array
+
+
+def plan(
+    world: World,
+    planner: Planner,
+    *,
+    steps: int = 1,
+    episodes: int = 1000,
+    model: WorldModel | None = None,
+    seed: int = 0,
+) -> Plans:
+    """Act greedily towards goals that lie `steps` random actions away: Ke et al., section 6.3.
+
+    Args:
+        world: which.
+        planner: `oracle`: the action with the best exact expected reward; `model`: the action whose predicted slots
+            are nearest to the goal's; `replay`: the actions that led to the goal; `random`.
+        steps: actions to the goal, and actions taken.
+        episodes: how many.
+        model: a trained model for `model`.
+        seed: decides starts, goals and noise; planners with one seed face the same tasks.
+
+    Raises:
+        CausalError: an argument out of range, or no model for `model`.
+    """
+    check_choice("planner", planner, ["oracle", "model", "replay", "random"])
+    check_range("steps", steps, 1, 20)
+    check_range("episodes", episodes, 1, 100_000)
+    if planner == "model" and model is None:
+        raise CausalError("planner 'model' needs a trained model.")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 4]))
+    sim, goal, replay = _tasks(world, steps, episodes, seed, rng)
+    slots = None if model is None else _encode(model, sim, goal)
+    states, actions = [sim.state.copy()], []
+    for step in range(steps):
+        if planner == "oracle":
+            action = _oracle(world, sim, rng)
+        elif planner == "model":
+            assert model is not None and slots is not None
+            action = _model(model, sim, slots)
+        else:
+            action = replay[step] if planner == "replay" else rng.integers(world.actions, size=episodes)
+        sim.step(action)
+        states.append(sim.state.copy())
+        actions.append(action)
+    reward, success = sim.score()
+    fixed = sim.colour if isinstance(sim, PhysicsSimulator) else sim.cell
+    return Plans(reward, success, np.stack(states, 1), goal, np.stack(actions, 1), fixed.copy(), sim.shape.copy())
+
+
+def _tasks(
+    world: World, steps: int, episodes: int, seed: int, rng: np.random.Generator
+) -> tuple[Simulator, Array, Array]:
+    """A simulator at the starts, the goals, and the actions that led to them."""
+    sims = []
+    for _ in range(2):
+        sim = simulator(world, episodes)
+        sim.seed([(seed << 32) + i for i in range(episodes)])
+        sim.reset(sim.everywhere)
+        sims.append(sim)
+    towards, sim = sims
+    replay = rng.integers(world.actions, size=(steps, episodes))
+    for action in replay:
+        towards.step(action)
+    sim.goal[:] = towards.state
+    sim.counter += np.uint64(1 << 32)  # other noise than that which led to the goal
+    return sim, towards.state.copy(), replay
+
+
+def _oracle(world: World, sim: Simulator, rng: np.random.Generator) -> Array:
+    """The best action by the exact expected reward; ties are broken at random."""
+    count = world.actions
+    states, goal = np.repeat(sim.state, count, axis=0), np.repeat(sim.goal, count, axis=0)
+    actions = np.tile(np.arange(count), sim.batch)
+    if isinstance(world, ChemistryWorld):
+        value = expected_match(world, states, actions, goal)
+    else:
+        assert isinstance(sim, PhysicsSimulator)
+        ahead = simulator(world, len(states))
+        assert isinstance(ahead, PhysicsSimulator)
+        ahead.cell[:], ahead.goal[:], ahead.weight[:] = states, goal, np.repeat(sim.weight, count, axis=0)
+        ahead.step(actions)
+        value = ahead.score()[0].astype(np.float64)
+    value = value.reshape(sim.batch, count) + 1e-9 * rng.random((sim.batch, count))
+    return np.asarray(value.argmax(1))
+
+
+@torch.no_grad()
+def _encode(model: WorldModel, sim: Simulator, states: Array) -> torch.Tensor:
+    frames = sim.draw(states)
+    return torch.cat([model.encode(frames[k : k + 1024]) for k in range(0, len(frames), 1024)])
+
+
+@torch.no_grad()
+def _model(model: WorldModel, sim: Simulator, goal: torch.Tensor) -> Array:
+    z = _encode(model, sim, sim.state)
+    count = model.config.slots * model.config.per_object
+    best = np.empty(sim.batch, np.int64)
+    for k in range(0, sim.batch, 128):
+        part = z[k : k + 128]
+        ahead = model.predict(part.repeat_interleave(count, 0), torch.arange(count).repeat(len(part)))
+        away = (ahead - goal[k : k + 128].repeat_interleave(count, 0)).pow(2).sum((1, 2))
+        best[k : k + 128] = away.view(len(part), count).argmin(1).numpy()
+    return best

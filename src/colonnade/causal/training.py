@@ -1,0 +1,220 @@
+"""Training of world models: losses, interaction-balanced replay, and the loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from colonnade.causal.data import Transitions
+from colonnade.causal.errors import CausalError, check_choice, check_range
+from colonnade.causal.models import WorldModel
+
+Array = NDArray[Any]
+Loss = Literal["infonce", "contrastive", "ae", "vae"]
+LOSSES = ("infonce", "contrastive", "ae", "vae")
+SIGMA = 0.5  # of the energy in C-SWM
+COLLAPSED = 1e-3  # standard deviation of slots over frames below which nothing was learned
+
+
+@dataclass
+class Curve:
+    """How a training went: loss by update, and what was seen."""
+
+    loss: list[float] = field(default_factory=list)
+    update: list[int] = field(default_factory=list)
+    transitions: int = 0
+    seconds: float = 0.0
+    slot_std: float = 0.0
+
+
+def energy(a: Tensor, b: Tensor) -> Tensor:
+    """C-SWM's energy of slots (batch, n, dim): squared distance over 2 sigma^2, mean over objects (its equation 5)."""
+    return (0.5 / SIGMA**2) * (a - b).pow(2).sum(2).mean(1)
+
+
+def contrastive(model: WorldModel, frames: Tensor, action: Tensor, negative: Tensor) -> Tensor:
+    """C-SWM's hinge loss; both frames go through the encoder in one call.
+
+    Args:
+        frames: (2 batch, size, size, 3) uint8, all before the actions, then all after them.
+        action: (batch,).
+        negative: (batch,) rows of another frame for each, never the same row.
+    """
+    z, target = model.encode(frames).chunk(2)
+    positive = energy(model.predict(z, action), target)
+    return positive.mean() + F.relu(1 - energy(z, z[negative])).mean()
+
+
+def infonce(model: WorldModel, frames: Tensor, action: Tensor, same: Tensor) -> Tensor:
+    """Tell the true next frame from all others of the batch and from the frame before (van den Oord et al. 2018).
+
+    C-SWM's hinge is satisfied once states of different episodes are apart. Here the frame before the action is a
+    negative of its own whenever anything changed, so that "nothing moved" is never a good answer to a push. The
+    energy of the prediction is added: choosing among the batch's frames alone does not punish a push that the
+    weights forbid, because no frame of the batch shows it.
+
+    Args:
+        frames, action: as in `contrastive`.
+        same: (batch, 2 batch) true where the columns [after, before] hold the same picture as a row's next frame.
+    """
+    z, target = model.encode(frames).chunk(2)
+    predicted_slots = model.predict(z, action)
+    predicted = predicted_slots.flatten(1)
+    candidates = torch.cat([target, z]).flatten(1)
+    squared = (predicted**2).sum(1, keepdim=True) - 2 * predicted @ candidates.T + (candidates**2).sum(1)
+    logits = squared.clamp(min=0) * (-0.5 / SIGMA**2 / model.config.slots)
+    diagonal = torch.arange(len(z))
+    masked = same.clone()
+    masked[diagonal, diagonal] = False
+    return F.cross_entropy(logits.masked_fill(masked, -1e9), diagonal) + energy(predicted_slots, target).mean()
+
+
+def likelihood(model: WorldModel, frames: Tensor, action: Tensor, noise: torch.Generator) -> Tensor:
+    """Negative log-likelihood of both frames and of the predicted one, with the KL of the VAE, trained jointly.
+
+    Ke et al. (section 5.2) train the same terms in three stages; jointly, the transition shapes the slots from the
+    start.
+    """
+    mean, log_variance = model.posterior(frames)
+    z, regular = mean, mean.new_zeros(())
+    if log_variance is not None:
+        z = mean + torch.randn(mean.shape, generator=noise) * (0.5 * log_variance).exp()
+        regular = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).sum((1, 2)).mean()
+    first, second = mean.chunk(2)
+    predicted = model.predict(first, action)
+    pixels = torch.cat([frames, frames[len(action) :]]).flatten(1).float() / 255
+    logits = model.decode(torch.cat([z, predicted]))
+    painted = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
+    return painted + regular + energy(predicted, second.detach()).mean()
+
+
+def fit(
+    model: WorldModel,
+    data: Transitions,
+    *,
+    loss: Loss = "infonce",
+    updates: int = 1000,
+    batch: int = 512,
+    lr: float = 1e-3,
+    balance: float = 0.5,
+    seed: int = 0,
+    report: Callable[[int, float], None] | None = None,
+) -> Curve:
+    """Train a world model on transitions.
+
+    Args:
+        model: trained in place, left in evaluation mode.
+        data: of a world of the model's shape.
+        loss: `infonce` (the default, see there), `contrastive` (C-SWM), `ae` or `vae` (likelihood; need a decoder).
+        updates: gradient steps.
+        batch: transitions a step.
+        lr: peak learning rate of Adam; warmed up over 5 % of the steps, then cosine to zero.
+        balance: share of each batch drawn from transitions with a contact or interaction; 0 takes all as they come.
+        seed: decides batches.
+        report: called with (update, loss) about fifty times.
+
+    Returns:
+        The loss curve and what was seen; `slot_std` close to 0 means that the slots collapsed.
+
+    Raises:
+        CausalError: an argument out of range, data of another shape, or a loss that is not a number.
+    """
+    _check(model, data, loss, updates, batch, lr, balance)
+    rng, noise = np.random.default_rng(np.random.SeedSequence([seed, 2])), torch.Generator().manual_seed(seed)
+    sample = _sampler(data, batch, balance, rng)
+    optimiser = torch.optim.Adam(model.parameters(), lr=lr)
+    warm = max(1, updates // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda k: min((k + 1) / warm, 0.5 + 0.5 * float(np.cos(np.pi * k / updates)))
+    )
+    curve, began = Curve(), time.perf_counter()
+    model.train()
+    for update in range(updates):
+        value = _loss(model, data, sample(), loss, rng, noise)
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        if update % max(1, updates // 50) == 0 or update == updates - 1:
+            _note(curve, update, float(value.detach()), report)
+    model.eval()
+    curve.transitions, curve.seconds = updates * batch, time.perf_counter() - began
+    with torch.no_grad():
+        curve.slot_std = float(model.encode(data.frames(np.arange(min(512, len(data))))[0]).std(0).mean())
+    return curve
+
+
+def _note(curve: Curve, update: int, value: float, report: Callable[[int, float], None] | None) -> None:
+    if not np.isfinite(value):
+        raise CausalError(f"the loss is not a number after {update} updates; lower lr.")
+    curve.update.append(update)
+    curve.loss.append(value)
+    if report is not None:
+        report(update, value)
+
+
+def _check(
+    model: WorldModel, data: Transitions, loss: str, updates: int, batch: int, lr: float, balance: float
+) -> None:
+    check_choice("loss", loss, LOSSES)
+    check_range("updates", updates, 1, 1_000_000)
+    check_range("batch", batch, 2, 8192)  # batch normalisation and negatives need two
+    check_range("lr", lr, 1e-7, 1.0)
+    check_range("balance", balance, 0, 1)
+    config, world = model.config, data.world
+    wanted = (world.slots, world.actions_per_object, world.size)
+    if (config.slots, config.per_object, config.size) != wanted:
+        raise CausalError(
+            f"the model has {config.slots} slots, {config.per_object} actions each and {config.size} pixels, but the "
+            f"data have {wanted[0]}, {wanted[1]} and {wanted[2]}."
+        )
+    if len(data) < 2:
+        raise CausalError(f"data must hold at least 2 transitions, but hold {len(data)}.")
+    if loss in ("ae", "vae") and not config.decoder:
+        raise CausalError(f"loss {loss!r} needs a model with decoder=True.")
+    if (loss == "vae") != config.variational:
+        raise CausalError("loss 'vae' and a model with variational=True belong together.")
+
+
+def _sampler(data: Transitions, batch: int, balance: float, rng: np.random.Generator) -> Callable[[], Array]:
+    """Rows of a batch: `balance` of them evenly from pushes and from contacts that held, the rest from all."""
+    groups = [np.flatnonzero(data.interaction), np.flatnonzero(data.contact & ~data.interaction)]
+    groups = [group for group in groups if len(group)]
+    share = round(batch * balance) // max(1, len(groups))
+
+    def sample() -> Array:
+        parts = [group[rng.integers(len(group), size=share)] for group in groups]
+        rest = batch - share * len(groups)
+        return np.concatenate([*parts, rng.integers(len(data), size=rest)])
+
+    return sample
+
+
+def _loss(
+    model: WorldModel, data: Transitions, rows: Array, loss: str, rng: np.random.Generator, noise: torch.Generator
+) -> Tensor:
+    frames, action = torch.from_numpy(data.pairs(rows)), torch.from_numpy(data.action(rows))
+    if loss == "contrastive":
+        shift = (np.arange(len(rows)) + rng.integers(1, len(rows), size=len(rows))) % len(rows)
+        return contrastive(model, frames, action, torch.from_numpy(shift))
+    if loss == "infonce":
+        return infonce(model, frames, action, torch.from_numpy(_same(data, rows)))
+    return likelihood(model, frames, action, noise)
+
+
+def _same(data: Transitions, rows: Array) -> Array:
+    """(batch, 2 batch) which of [after, before] show the same picture as each row's next frame."""
+    episode = data.index[rows, 0][:, None]
+    looks = np.concatenate([data.fixed[episode[:, 0]], data.shapes[episode[:, 0]]], 1)
+    after, before = np.concatenate([looks, data.after(rows)], 1), np.concatenate([looks, data.before(rows)], 1)
+    codes = np.unique(np.concatenate([after, before]), axis=0, return_inverse=True)[1].ravel()
+    return np.asarray(codes[: len(rows), None] == codes[None])
