@@ -12,7 +12,7 @@ import casadi as ca
 import numpy as np
 
 from colonnade.quadruped.errors import InputError
-from colonnade.quadruped.jump_guess import best_lines, first_guess
+from colonnade.quadruped.jump_guess import best_lines, first_guess, guessed_length
 from colonnade.quadruped.jump_nlp import DURATIONS, PARAMETERS, Layout, Programme, programme
 from colonnade.quadruped.jump_spec import FEET_IN_PHASE, Array, JumpPlan, JumpSpec, Status
 from colonnade.quadruped.robot import Robot
@@ -110,10 +110,27 @@ def optimise_jump(
         InputError: the guess has other intervals.
     """
     spec.refuse_impossible()
-    plan = _solve(spec, guess, max_iterations, max_seconds, cancelled)
+    plan = _first(spec, guess, max_iterations, max_seconds, cancelled)
     if plan.solved or plan.status == "cancelled" or spec.window is None or guess is not None:
         return plan
     return _climb(spec, plan, max_iterations, max_seconds, cancelled)
+
+
+def _first(
+    spec: JumpSpec,
+    guess: JumpPlan | None,
+    max_iterations: int,
+    max_seconds: float,
+    cancelled: Callable[[], bool] | None,
+) -> JumpPlan:
+    """Solve as asked; from nothing, a free length is first held at its guess, since IPOPT then strays less."""
+    if guess is not None or spec.length is not None or spec.window is None:
+        return _solve(spec, guess, max_iterations, max_seconds, cancelled)
+    held = _solve(replace(spec, length=guessed_length(spec)), None, max_iterations, max_seconds, cancelled)
+    if not held.solved:
+        return held
+    plan = _solve(spec, held, max_iterations, max(max_seconds - held.seconds, 0.1), cancelled)
+    return replace(plan, seconds=plan.seconds + held.seconds, iterations=plan.iterations + held.iterations)
 
 
 def _climb(

@@ -124,7 +124,8 @@ def programme(robot: Robot, intervals: tuple[int, int, int, int], separated: boo
     if separated:
         _separation(rows, planar, layout, q, angles, named)
     _landing(rows, planar, layout, q, named)
-    cost = _cost(robot, layout, steps, durations, (q, v, tau, f))
+    # A line far from its link is free to turn: the small pull keeps the solver's matrix regular.
+    cost = _cost(robot, layout, steps, durations, (q, v, tau, f)) + 1e-5 * ca.sumsqr(angles)
     return Programme(
         layout, planar, x, p, cost, ca.vertcat(*rows.g), np.array(rows.low), np.array(rows.high), tuple(rows.label)
     )
