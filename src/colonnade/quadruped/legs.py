@@ -13,21 +13,10 @@ SIDES = np.array([-1.0, 1.0, -1.0, 1.0])  # FR FL RR RL
 ENDS = np.array([1.0, 1.0, -1.0, -1.0])
 
 
-class Geometry(NamedTuple):
-    """What the compiled functions need to know of a robot, m."""
-
-    hip_x: float
-    hip_y: float
-    hip_out: float
-    thigh: float
-    shank: float
-    foot: float
-
-
-def geometry(robot: Robot) -> Geometry:
-    return Geometry(
-        robot.hip_x, robot.hip_y, robot.hip_out, robot.thigh_length, robot.shank_length, robot.foot_radius
-    )
+def geometry(robot: Robot) -> Array:
+    """(6,) what the compiled functions need to know: hip x, y, leg plane offset, thigh, shank, foot radius, m."""
+    values = [robot.hip_x, robot.hip_y, robot.hip_out, robot.thigh_length, robot.shank_length, robot.foot_radius]
+    return np.array(values)
 
 
 class State(NamedTuple):
@@ -68,20 +57,20 @@ def _rotation(quaternion: Array) -> Array:
 
 
 @njit(cache=True)
-def leg_kinematics(joints: Array, shape: Geometry) -> tuple[Array, Array]:
+def leg_kinematics(joints: Array, shape: Array) -> tuple[Array, Array]:
     """Feet (4, 3) from the trunk's centre in trunk axes, m, and their Jacobians (4, 3, 3)."""
     feet, jacobian = np.empty((4, 3)), np.zeros((4, 3, 3))
     for leg in range(4):
         side = -1.0 if leg % 2 == 0 else 1.0
         end = 1.0 if leg < 2 else -1.0
         roll, hip, both = joints[leg, 0], joints[leg, 1], joints[leg, 1] + joints[leg, 2]
-        along = shape.thigh * np.sin(hip) + shape.shank * np.sin(both)
-        down = shape.thigh * np.cos(hip) + shape.shank * np.cos(both)
-        lower_along, lower_down = shape.shank * np.cos(both), -shape.shank * np.sin(both)
-        hip_along, hip_down = shape.thigh * np.cos(hip) + lower_along, -shape.thigh * np.sin(hip) + lower_down
-        c, s, out = np.cos(roll), np.sin(roll), shape.hip_out * side
-        feet[leg, 0] = end * shape.hip_x + along
-        feet[leg, 1] = side * shape.hip_y + out * c + down * s
+        along = shape[3] * np.sin(hip) + shape[4] * np.sin(both)
+        down = shape[3] * np.cos(hip) + shape[4] * np.cos(both)
+        lower_along, lower_down = shape[4] * np.cos(both), -shape[4] * np.sin(both)
+        hip_along, hip_down = shape[3] * np.cos(hip) + lower_along, -shape[3] * np.sin(hip) + lower_down
+        c, s, out = np.cos(roll), np.sin(roll), shape[2] * side
+        feet[leg, 0] = end * shape[0] + along
+        feet[leg, 1] = side * shape[1] + out * c + down * s
         feet[leg, 2] = out * s - down * c
         jacobian[leg, 1, 0], jacobian[leg, 2, 0] = -out * s + down * c, out * c + down * s
         jacobian[leg, 0, 1], jacobian[leg, 1, 1], jacobian[leg, 2, 1] = hip_along, hip_down * s, -hip_down * c
@@ -91,7 +80,7 @@ def leg_kinematics(joints: Array, shape: Geometry) -> tuple[Array, Array]:
 
 @njit(cache=True)
 def _state(
-    qpos: Array, qvel: Array, shape: Geometry
+    qpos: Array, qvel: Array, shape: Array
 ) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array, Array]:
     position, velocity = qpos[:3].copy(), qvel[:3].copy()
     rotation = _rotation(qpos[3:7])
@@ -111,7 +100,7 @@ def _state(
     return position, velocity, rotation, omega, joints, rates, feet, jacobian, speed, rpy
 
 
-def read_state(qpos: Array, qvel: Array, shape: Geometry) -> State:
+def read_state(qpos: Array, qvel: Array, shape: Array) -> State:
     """The state from MuJoCo's positions (19) and velocities (18)."""
     return State(*_state(qpos, qvel, shape))
 
@@ -149,23 +138,23 @@ def forces_to_torques(jacobian: Array, forces: Array) -> Array:
 
 
 @njit(cache=True)
-def legs_to(feet: Array, shape: Geometry) -> Array:
+def legs_to(feet: Array, shape: Array) -> Array:
     """Joint angles (4, 3) that put the feet at `feet` (4, 3), trunk axes from its centre; out of reach: stretched."""
     out = np.empty((4, 3))
     for leg in range(4):
         side = -1.0 if leg % 2 == 0 else 1.0
         end = 1.0 if leg < 2 else -1.0
-        x = feet[leg, 0] - end * shape.hip_x
-        y, z = feet[leg, 1] - side * shape.hip_y, feet[leg, 2]
-        aside = shape.hip_out * side
+        x = feet[leg, 0] - end * shape[0]
+        y, z = feet[leg, 1] - side * shape[1], feet[leg, 2]
+        aside = shape[2] * side
         down = np.sqrt(max(y * y + z * z - aside * aside, 1e-8))
         reach = np.sqrt(x * x + down * down)
-        reach = min(max(reach, 0.3 * (shape.thigh + shape.shank)), 0.995 * (shape.thigh + shape.shank))
-        cosine = (reach * reach - shape.thigh**2 - shape.shank**2) / (2 * shape.thigh * shape.shank)
+        reach = min(max(reach, 0.3 * (shape[3] + shape[4])), 0.995 * (shape[3] + shape[4]))
+        cosine = (reach * reach - shape[3]**2 - shape[4]**2) / (2 * shape[3] * shape[4])
         knee = np.arccos(min(1.0, max(-1.0, cosine)))
         out[leg, 0] = np.arctan2(y * down + z * aside, y * aside - z * down)
         out[leg, 1] = np.arctan2(x, down) - np.arctan2(
-            shape.shank * np.sin(knee), shape.thigh + shape.shank * np.cos(knee)
+            shape[4] * np.sin(knee), shape[3] + shape[4] * np.cos(knee)
         )
         out[leg, 2] = knee
     return out

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
 
-from colonnade.quadruped.legs import Geometry, State, geometry, read_state
+from colonnade.quadruped.legs import State, geometry, read_state
 from colonnade.quadruped.mjcf import TIMESTEP, Box, mjcf
 from colonnade.quadruped.robot import LEGS, MINI_CHEETAH, Array, Robot, stand_pose
 
@@ -57,7 +59,7 @@ class Simulation:
         height: float = 0.28,
     ) -> None:
         self.robot = robot
-        self.shape: Geometry = geometry(robot)
+        self.shape = geometry(robot)
         self.model = mujoco.MjModel.from_xml_string(mjcf(robot, boxes, friction))
         self.model.body_mass *= mass_factor
         self.model.body_inertia *= mass_factor
@@ -98,51 +100,77 @@ class Simulation:
 
     def clamp(self, torque: Array) -> Array:
         """(12,) torques that the motors give at the present joint speeds."""
-        ratio = self.data.qvel[6:] / self._speed
-        top = np.minimum(self._stall * (1 - ratio), self._limit)
-        bottom = np.maximum(-self._stall * (1 + ratio), -self._limit)
-        clamped: Array = np.clip(torque, np.maximum(bottom, -self._limit), np.minimum(top, self._limit))
-        return np.minimum(np.maximum(clamped, bottom), np.maximum(top, bottom))
+        return _clamp(torque, self.data.qvel, self._stall, self._limit, self._speed)
 
     def step(self, torque: ArrayLike, steps: int = 1) -> None:
-        """Hold joint torques (4, 3) for `steps` milliseconds, the motor envelope enforced at each.
+        """Hold joint torques (4, 3) for 1 or 2 ms (one simulation step of that length), within the motor envelope.
 
         Raises:
             Diverged: the simulator lost the state.
         """
-        wanted = np.asarray(torque, float).ravel()
-        for _ in range(steps):
-            self.data.ctrl[:] = self.clamp(wanted)
-            self.energy += float(np.maximum(self.data.ctrl * self.data.qvel[6:], 0).sum()) * TIMESTEP
-            mujoco.mj_step(self.model, self.data)
+        given = self.clamp(np.asarray(torque, float).reshape(12))
+        self.data.ctrl[:] = given
+        self.model.opt.timestep = steps * TIMESTEP
+        mujoco.mj_step(self.model, self.data)
+        self.energy += _work(given, self.data.qvel) * steps * TIMESTEP
         self._sort_contacts()
-        if self.data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number or not np.isfinite(self.data.qpos[2]):
+        if not np.isfinite(self.data.qpos[2]) or self.data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
             raise Diverged(f"The simulation diverged at {self.data.time:.3f} s.")
 
     def _sort_contacts(self) -> None:
-        self.contact[:] = False
         if not self.data.ncon:
+            self.contact[:] = False
             return
-        touched = self._touched()
-        if touched.any():
+        pairs = self.data.contact.geom
+        obstacle, ground = _sort(pairs, self._kind, self._foot, self.contact)
+        self.touch.ground += ground
+        if obstacle:
             self.touch.obstacle += 1
-        pairs = self.data.contact.geom
-        world = np.minimum(self._kind[pairs[:, 0]], self._kind[pairs[:, 1]])
-        part = np.maximum(self._kind[pairs[:, 0]], self._kind[pairs[:, 1]])
-        if ((world == 0) & (part == 3)).any():
-            self.touch.ground += 1
-        feet = pairs[part == 2]
-        for leg in range(4):
-            self.contact[leg] = bool((feet == self._foot[leg]).any())
+            self._name_parts(pairs)
 
-    def _touched(self) -> Array:
-        pairs = self.data.contact.geom
-        hits = (self._kind[pairs] == 1).any(axis=1)
-        for pair in pairs[hits]:
+    def _name_parts(self, pairs: NDArray[np.int32]) -> None:
+        for pair in pairs[(self._kind[pairs] == 1).any(axis=1)]:
             geom = pair[0] if self._kind[pair[0]] != 1 else pair[1]
             self.touch.parts.add(self.model.geom(int(geom)).name)
-        return hits
 
     def push(self, impulse: ArrayLike) -> None:
         """Change the trunk's velocity at once as an impulse (3,) in N s on the whole robot would."""
         self.data.qvel[:3] += np.asarray(impulse, float) / self.robot.mass
+
+
+@njit(cache=True)
+def _clamp(torque: Array, qvel: Array, stall: Array, limit: Array, speed: Array) -> Array:
+    out = np.empty(12)
+    for k in range(12):
+        ratio = qvel[6 + k] / speed[k]
+        top = max(min(stall[k] * (1 - ratio), limit[k]), -limit[k])
+        bottom = min(max(-stall[k] * (1 + ratio), -limit[k]), limit[k])
+        out[k] = min(max(torque[k], bottom), top)
+    return out
+
+
+@njit(cache=True)
+def _work(torque: Array, qvel: Array) -> float:
+    total = 0.0
+    for k in range(12):
+        total += max(torque[k] * qvel[6 + k], 0.0)
+    return total
+
+
+@njit(cache=True)
+def _sort(pairs: Any, kind: Any, foot: Any, contact: Any) -> tuple[bool, bool]:
+    """Which feet touch the floor or a box, whether anything touched a box, whether another part touched the floor."""
+    obstacle, ground = False, False
+    contact[:] = False
+    for k in range(pairs.shape[0]):
+        one, two = pairs[k, 0], pairs[k, 1]
+        if kind[one] > kind[two]:
+            one, two = two, one
+        if kind[one] == 1:
+            obstacle = True
+        elif kind[two] == 3:
+            ground = True
+        for leg in range(4):
+            if two == foot[leg]:
+                contact[leg] = True
+    return obstacle, ground

@@ -8,7 +8,7 @@ import numpy as np
 
 from colonnade.quadruped.balance import BodyGains, BodyTarget, spread, stand_inertia, wanted_wrench
 from colonnade.quadruped.jump_spec import Array, JumpPlan
-from colonnade.quadruped.legs import ENDS, SIDES, State, forces_to_torques, from_rpy, legs_to
+from colonnade.quadruped.legs import ENDS, SIDES, State, forces_to_torques, from_rpy, geometry, legs_to
 from colonnade.quadruped.robot import GRAVITY
 from colonnade.quadruped.simulation import Simulation
 
@@ -108,6 +108,7 @@ class JumpTracker:
         self.plan, self.gains = plan, gains or TrackGains()
         self.reference = sample(plan)
         self.robot = plan.spec.robot
+        self.shape = geometry(self.robot)
         self.inertia = stand_inertia(self.robot)
         self.origin = np.array(origin[:2])
         self.yaw = origin[2]
@@ -199,7 +200,7 @@ class JumpTracker:
                 root * np.sin(q[2]) - down,
             ]
         world = planned @ self.turn.T
-        return legs_to(world @ state.rotation, _shape(self))
+        return legs_to(world @ state.rotation, self.shape)
 
     def _land(self, state: State, t: float) -> None:
         self.landed = t
@@ -223,12 +224,6 @@ class JumpTracker:
         loose = ~standing
         torque[loose] += gains.air_kp * (wanted - state.joints)[loose] - gains.air_kd * state.rates[loose]
         return torque - 0.2 * state.rates
-
-
-def _shape(tracker: JumpTracker):  # type: ignore[no-untyped-def]
-    from colonnade.quadruped.legs import geometry
-
-    return geometry(tracker.robot)
 
 
 def _at(state: State, target: BodyTarget) -> State:
