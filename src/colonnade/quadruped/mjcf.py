@@ -81,7 +81,7 @@ def _leg(robot: Robot, name: str) -> str:
 <body name="{name}_thigh" pos="0 {out} 0">{_joint(robot, name, "hip", 1, "0 -1 0")}{_inertial(thigh)}
 <geom name="{name}_thigh" type="capsule" fromto="0 0 0 0 0 {-robot.thigh_length}" size="{robot.thigh_radius}" {color} {_ROBOT}/>
 <body name="{name}_shank" pos="0 0 {-robot.thigh_length}">{_joint(robot, name, "knee", 2, "0 -1 0")}{_inertial(shank)}
-<geom name="{name}_shank" type="capsule" fromto="0 0 0 0 0 {-robot.shank_length}" size="{robot.shank_radius}" {color} {_ROBOT}/>
+<geom name="{name}_shank" type="capsule" fromto="0 0 0 0 0 {robot.foot_radius - robot.shank_length}" size="{robot.shank_radius}" {color} {_ROBOT}/>
 <geom name="{name}_foot" type="sphere" pos="0 0 {-robot.shank_length}" size="{robot.foot_radius}" rgba=".1 .1 .1 1" {_ROBOT}/>
 </body></body></body>"""
 

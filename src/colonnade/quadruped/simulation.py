@@ -28,13 +28,14 @@ class Touch:
 
     Attributes:
         obstacle: steps in which any part of the robot touched a box.
-        parts: which parts touched boxes.
+        parts: which parts touched boxes; grounded: which parts other than feet touched the floor.
         ground: steps in which something other than a foot touched the floor.
     """
 
     obstacle: int = 0
     ground: int = 0
     parts: set[str] = field(default_factory=set)
+    grounded: set[str] = field(default_factory=set)
 
 
 class Simulation:
@@ -123,15 +124,18 @@ class Simulation:
             return
         pairs = self.data.contact.geom
         obstacle, ground = _sort(pairs, self._kind, self._foot, self.contact)
-        self.touch.ground += ground
+        if ground:
+            self.touch.ground += 1
+            self._name_parts(pairs, 0, self.touch.grounded)
         if obstacle:
             self.touch.obstacle += 1
-            self._name_parts(pairs)
+            self._name_parts(pairs, 1, self.touch.parts)
 
-    def _name_parts(self, pairs: NDArray[np.int32]) -> None:
-        for pair in pairs[(self._kind[pairs] == 1).any(axis=1)]:
-            geom = pair[0] if self._kind[pair[0]] != 1 else pair[1]
-            self.touch.parts.add(self.model.geom(int(geom)).name)
+    def _name_parts(self, pairs: NDArray[np.int32], world: int, into: set[str]) -> None:
+        for one, two in pairs.tolist():
+            part = two if self._kind[one] == world else one
+            if world in (self._kind[one], self._kind[two]) and (world == 1 or self._kind[part] == 3):
+                into.add(str(self.model.geom(part).name))
 
     def push(self, impulse: ArrayLike) -> None:
         """Change the trunk's velocity at once as an impulse (3,) in N s on the whole robot would."""
