@@ -241,7 +241,8 @@ def _plan(spec: JumpSpec, problem: Programme, result: Any, stats: dict[str, Any]
     durations, q, v, tau, f, angles = (np.array(part) for part in layout.split(result["x"]))
     steps = np.repeat(durations.ravel() / np.array(layout.intervals), layout.intervals)
     g = np.array(result["g"]).ravel()
-    violation = float(np.max(np.maximum(problem.low - g, g - problem.high), initial=0.0))
+    excess = np.maximum(np.maximum(problem.low - g, g - problem.high), 0.0)
+    violation = float(excess.max(initial=0.0))
     status = STATUS.get(stats["return_status"], "failed")
     if status == "solved" and violation > FEASIBLE:
         status = "failed"
@@ -259,6 +260,7 @@ def _plan(spec: JumpSpec, problem: Programme, result: Any, stats: dict[str, Any]
         seconds=seconds,
         message=str(stats["return_status"]).replace("_", " ").lower(),
         violation=violation,
+        binding=problem.labels[int(excess.argmax())],
         multipliers={
             "lam_g": np.array(result["lam_g"]).ravel(),
             "lam_x": np.array(result["lam_x"]).ravel(),

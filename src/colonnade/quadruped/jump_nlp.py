@@ -17,7 +17,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from colonnade.quadruped.jump_spec import FEET_IN_PHASE, Array
+from colonnade.quadruped.jump_spec import FEET_IN_PHASE, LANDING_ROOM, Array
 from colonnade.quadruped.planar import Planar, planar_model
 from colonnade.quadruped.robot import Robot
 
@@ -209,7 +209,8 @@ def _separation(rows: Rows, planar: Planar, layout: Layout, q: Any, angles: Any,
         s, c = ca.sin(angles[index]), ca.cos(angles[index])
         # Support of the wall, which goes down without end, in the direction (s, c).
         wall = s * centre + ca.sqrt(s**2 + ROUNDING**2) * half + c * named["sill"]
-        reach = wall + planar.radii[link] + named["margin"]
+        late = k >= layout.total - layout.intervals[3] - 3
+        reach = wall + planar.radii[link] + named["margin"] * (LANDING_ROOM if late else 1.0)
         points = ca.horzcat(*(ends[node][:, 2 * link : 2 * link + 2] for node in (k, k + 1)))
         rows.add(s * points[0, :] + c * points[1, :] - reach, 0, np.inf, "sill")
 
@@ -222,7 +223,7 @@ def _landing(rows: Rows, planar: Planar, layout: Layout, q: Any, named: dict[str
         offset = feet[index] - final[0] - hip
         rows.add(named["foot_play"] - offset, 0, np.inf, "foot placement")
         rows.add(named["foot_play"] + offset, 0, np.inf, "foot placement")
-    rows.add(feet[2] - robot.foot_radius - named["far"] - named["margin"], 0, np.inf, "rear feet beyond the wall")
+    rows.add(feet[2] - robot.foot_radius - named["far"] - LANDING_ROOM * named["margin"], 0, np.inf, "rear feet beyond the wall")
 
 
 def _cost(

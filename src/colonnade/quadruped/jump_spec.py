@@ -14,6 +14,7 @@ from colonnade.quadruped.robot import MINI_CHEETAH, Robot, planar_leg_joints
 Array = NDArray[np.float64]
 Status = Literal["solved", "infeasible", "iterations", "timeout", "cancelled", "failed"]
 PHASES = ("all feet", "rear feet", "flight", "landing")
+LANDING_ROOM = 1.8  # times the margin from just before touch-down on: errors are largest there, knees swing back
 FEET_IN_PHASE = ((0, 1), (1,), (), (0, 1))  # 0 front pair, 1 rear pair
 
 
@@ -86,7 +87,7 @@ class JumpSpec:
     @property
     def shortest(self) -> float:
         """Least length at which the rear feet, as far forward as they may land, stand beyond the window, m."""
-        return self.far + self.robot.foot_radius + self.margin + self.robot.hip_x - self.foot_play
+        return self.far + self.robot.foot_radius + LANDING_ROOM * self.margin + self.robot.hip_x - self.foot_play
 
     @property
     def foot_play(self) -> float:
@@ -142,7 +143,7 @@ class JumpPlan:
         cost: the objective.
         iterations, seconds: of the solver.
         message: the solver's own verdict.
-        violation: largest constraint violation of the last iterate.
+        violation: largest constraint violation of the last iterate; binding: of which constraint.
         multipliers: the solver's dual variables and extra variables, for warm starts.
     """
 
@@ -159,6 +160,7 @@ class JumpPlan:
     seconds: float = 0.0
     message: str = ""
     violation: float = 0.0
+    binding: str = ""
     multipliers: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -277,26 +277,31 @@ class Mission:
         )
 
     def _align(self, passage: Passage) -> bool:
-        """Face the window at the take-off place, still: within 2.5 cm along, 4 cm across, 2.5°."""
+        """Face the window at the take-off place, still: feet within 1.2 cm along, 4 cm across, 2°."""
         self._enter("align")
-        until = self.sim.time + 14.0
+        until = self.sim.time + 16.0
+        ahead = np.array([math.cos(passage.yaw), math.sin(passage.yaw)])
+        lead = 0.0  # aims further ahead by what stopping was found to fall back
         while self.sim.time < until:
             along, across, turn = self._off(passage)
             close = abs(across) < 0.05 and abs(turn) < 0.08
-            aim = passage.takeoff if close or along > -0.15 and abs(turn) < 0.2 else passage.stage
+            aim = passage.takeoff if close or (along > -0.15 and abs(turn) < 0.2) else passage.stage
             state = self.sim.state
-            self._run(self._towards(state, np.array(aim) - state.position[:2], passage.yaw), 0.03)
-            if abs(along) < 0.012 and abs(across) < 0.02 and abs(turn) < 0.03:
+            self._run(self._towards(state, np.array(aim) + lead * ahead - state.position[:2], passage.yaw), 0.03)
+            if abs(along - lead) < 0.012 and abs(across) < 0.02 and abs(turn) < 0.03:
                 self._stand(0.35)
-                along, across, turn = self._off(passage)
-                if abs(along) < 0.025 and abs(across) < 0.04 and abs(turn) < 0.045:
+                along, across, turn = self._off(passage, feet=True)
+                if abs(along) < 0.012 and abs(across) < 0.04 and abs(turn) < 0.035:
                     return True
+                lead = float(np.clip(lead - 0.8 * along, -0.04, 0.04))
         return False
 
-    def _off(self, passage: Passage) -> tuple[float, float, float]:
-        """Position along and across the window's axis from the take-off place, and heading error."""
+    def _off(self, passage: Passage, feet: bool = False) -> tuple[float, float, float]:
+        """Position of the trunk (or of the feet's middle) along and across the window's axis from the take-off place,
+        and heading error."""
         state = self.sim.state
-        gap = state.position[:2] - np.array(passage.takeoff)
+        here = state.feet.mean(axis=0)[:2] if feet else state.position[:2]
+        gap = here - np.array(passage.takeoff)
         c, s = math.cos(passage.yaw), math.sin(passage.yaw)
         turn = (state.rpy[2] - passage.yaw + math.pi) % (2 * math.pi) - math.pi
         return float(c * gap[0] + s * gap[1]), float(-s * gap[0] + c * gap[1]), float(turn)
@@ -311,7 +316,7 @@ class Mission:
             height = top + (low - top) * share * share * (3 - 2 * share)
             self._physics(hold(sim.robot, self.inertia, sim.state, height, passage.yaw), 1)
         self._enter("jump")
-        _, across, _ = self._off(passage)
+        _, across, _ = self._off(passage, feet=True)
         c, s = math.cos(passage.yaw), math.sin(passage.yaw)
         origin = (passage.takeoff[0] - s * across, passage.takeoff[1] + c * across, passage.yaw)
         tracker = JumpTracker(plan, origin)

@@ -180,13 +180,12 @@ class JumpTracker:
         span = 0.5 * (self.touchdown - self.takeoff)
         blend = float(np.clip(1.0 - left / span, 0.0, 1.0)) ** 2
         if blend > 0:
-            joints = (1 - blend) * joints + blend * self._landing_joints(state, ref.q[k, 2])
+            joints = (1 - blend) * joints + blend * self._levelled(state, k)
         wanted = torque + gains.air_kp * (joints - state.joints) + gains.air_kd * (rates - state.rates)
         return wanted
 
-    def _landing_joints(self, state: State, pitch: float) -> Array:
-        """Legs that hold the planned feet level with the ground whatever the pitch has become."""
-        k = min(int(round(self.touchdown / DT)), len(self.reference.t) - 1)
+    def _levelled(self, state: State, k: int) -> Array:
+        """(4, 3) joints that keep the feet where sample k has them from the trunk, whatever the attitude has become."""
         q = self.reference.q[k]
         planned = np.zeros((4, 3))
         for leg in range(4):
@@ -220,7 +219,7 @@ class JumpTracker:
         standing = contact if since < 0.25 else np.ones(4, bool)
         forces = spread(wrench, feet - state.position, standing, friction=gains.friction, press=gains.press * weight)
         torque = forces_to_torques(state.jacobian, forces)
-        wanted = self._landing_joints(state, 0.0)
+        wanted = self._levelled(state, min(round(self.touchdown / DT), len(self.reference.t) - 1))
         loose = ~standing
         torque[loose] += gains.air_kp * (wanted - state.joints)[loose] - gains.air_kd * state.rates[loose]
         return torque - 0.2 * state.rates
