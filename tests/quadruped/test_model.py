@@ -9,8 +9,8 @@ from colonnade.quadruped.mjcf import mjcf
 from colonnade.quadruped.planar import planar_model
 from colonnade.quadruped.robot import (
     MINI_CHEETAH,
-    Part,
     Link,
+    Part,
     Robot,
     clamp_torque,
     foot_in_hip_frame,

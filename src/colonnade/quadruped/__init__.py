@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "answer": ["Answer", "find_jump", "largest_sill"],
-        "certify": ["Certificate", "certify", "clearance"],
+        "certificate": ["Certificate", "certify", "clearance"],
         "errors": ["Cancelled", "InfeasibleJump", "InputError"],
         "gait": ["Command", "GaitConfig", "Walker"],
         "jump": ["optimise_jump"],

@@ -110,9 +110,7 @@ def largest_sill(
     def attempt(sill: float, guess: JumpPlan | None) -> JumpPlan | None:
         trial = replace(spec, window=replace(window, sill=sill, lintel=lintel))
         try:
-            plan = optimise_jump(
-                trial, guess=guess, max_iterations=200, max_seconds=max_seconds, cancelled=cancelled
-            )
+            plan = optimise_jump(trial, guess=guess, max_iterations=200, max_seconds=max_seconds, cancelled=cancelled)
         except InfeasibleJump:
             return None
         return plan if plan.solved else None

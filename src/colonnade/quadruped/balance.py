@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import quadprog
 from numba import njit
+from numpy.typing import NDArray
 
 from colonnade.quadruped.legs import State, rotation_error
 from colonnade.quadruped.robot import GRAVITY, Array, Robot
@@ -108,7 +109,13 @@ def _programme(
 
 
 def spread(
-    wrench: Array, arms: Array, contact: Array, *, friction: float, press: float, reference: Array | None = None
+    wrench: Array,
+    arms: Array,
+    contact: NDArray[np.bool_],
+    *,
+    friction: float,
+    press: float,
+    reference: Array | None = None,
 ) -> Array:
     """Forces on the feet whose sum comes nearest to `wrench`.
 

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,9 @@ class Film:
     reason: str = ""
 
 
-def film(robot: Robot, boxes: Sequence[Box], t: Array, qpos: Array, path: Path, backends: Sequence[str] = BACKENDS) -> Film:
+def film(
+    robot: Robot, boxes: Sequence[Box], t: Array, qpos: Array, path: Path, backends: Sequence[str] = BACKENDS
+) -> Film:
     """Draw a run and write it beside `path`, as .mp4 when ffmpeg is there, else as .gif.
 
     Args:
@@ -100,11 +103,10 @@ def _write(images: list[Array], path: Path) -> None:
         from PIL import Image
 
         frames = [Image.fromarray(image).quantize(64) for image in images[::2]]
-        frames[0].save(
-            path.with_suffix(".gif"), save_all=True, append_images=frames[1:], duration=2000 // RATE, loop=0
-        )
+        frames[0].save(path.with_suffix(".gif"), save_all=True, append_images=frames[1:], duration=2000 // RATE, loop=0)
         return
-    with imageio.get_writer(path.with_suffix(".mp4"), fps=RATE, macro_block_size=2) as writer:
+    writer: Any = imageio.get_writer(path.with_suffix(".mp4"), fps=RATE, macro_block_size=2)
+    with writer:
         for image in images:
             writer.append_data(image)
 

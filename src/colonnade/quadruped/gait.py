@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from colonnade.quadruped.errors import check_range
-from colonnade.quadruped.legs import ENDS, SIDES, State, forces_to_torques, geometry
+from colonnade.quadruped.legs import State, forces_to_torques, geometry
 from colonnade.quadruped.mpc import ConvexMPC
 from colonnade.quadruped.robot import GRAVITY, Array, Robot
 
@@ -84,15 +85,15 @@ class Walker:
         self.standing, self._phase, self._count, self._wanted = True, 0.0, 0, None
         self._swinging[:] = False
 
-    def stance(self, ahead: float = 0.0) -> Array:
+    def stance(self, ahead: float = 0.0) -> NDArray[np.bool_]:
         """(4,) which feet the schedule has on the ground, `ahead` seconds from now."""
         if self.standing:
             return np.ones(4, bool)
         phase = (self._phase + ahead / self.config.period + OFFSETS) % 1.0
-        down: Array = phase < self.config.duty
+        down: NDArray[np.bool_] = phase < self.config.duty
         return down
 
-    def torque(self, state: State, contact: Array | None = None) -> Array:
+    def torque(self, state: State, contact: NDArray[np.bool_] | None = None) -> Array:
         """(4, 3) joint torques for the next CONTROL_STEPS milliseconds."""
         dt = CONTROL_STEPS * 1e-3
         self._advance(dt)
@@ -160,7 +161,7 @@ class Walker:
         here = np.concatenate([state.rpy, state.position])
         return mpc.forces(here, np.concatenate([state.omega, state.velocity]), pose, rate, arms, contact)
 
-    def _swing(self, state: State, up: Array) -> Array:
+    def _swing(self, state: State, up: NDArray[np.bool_]) -> Array:
         config = self.config
         swing_time = (1 - config.duty) * config.period
         share = (((self._phase + OFFSETS) % 1.0) - config.duty) / (1 - config.duty)
@@ -206,8 +207,8 @@ def _placement(
 
 @njit(cache=True)
 def _swing_torque(
-    up: Array, share: Array, time: float, start: Array, end: Array, feet: Array, speed: Array, jacobian: Array,
-    lift: float, kp: float, kd: float,
+    up: NDArray[np.bool_], share: Array, time: float, start: Array, end: Array, feet: Array, speed: Array,
+    jacobian: Array, lift: float, kp: float, kd: float,
 ) -> Array:  # fmt: skip
     out = np.zeros((4, 3))
     for leg in range(4):

@@ -30,7 +30,7 @@ STATUS: dict[str, Status] = {
 }
 
 
-class Watch(ca.Callback):  # type: ignore[misc]
+class Watch(ca.Callback):
     """Called by IPOPT at each iteration: stops it when the caller says so."""
 
     def __init__(self, size: int, rows: int) -> None:
@@ -141,7 +141,7 @@ def _climb(
     deadline = time.perf_counter() + max_seconds - failed.seconds
     seconds, iterations = failed.seconds, failed.iterations
     best, height, step, plan = None, 0.0, 0.5 * spec.window.sill, failed
-    while step > 0.004 and time.perf_counter() < deadline and not plan.status == "cancelled":
+    while step > 0.004 and time.perf_counter() < deadline and plan.status != "cancelled":
         trial = min(height + step, spec.window.sill) if best else 0.5 * spec.window.sill
         lower = replace(spec, window=replace(spec.window, sill=trial))
         plan = _solve(lower, best, max_iterations, max(deadline - time.perf_counter(), 0.1), cancelled)

@@ -25,7 +25,7 @@ def first_guess(spec: JumpSpec, layout: Layout) -> tuple[Array, Array, Array, Ar
     durations = np.array([0.3, 0.1, up + down, 0.3]) * np.array([size**0.5, size**0.5, 1, size**0.5])
     t = _times(layout, durations)
     start, ends = spec.start_height, np.cumsum(durations)
-    base = np.zeros((len(t), 2))
+    base: Array = np.zeros((len(t), 2))
     for k, time in enumerate(t):
         base[k] = _base(time, ends, start, spec.end_height, length, lift, land, GRAVITY * up)
     q = np.zeros((len(t), 7))
@@ -33,7 +33,7 @@ def first_guess(spec: JumpSpec, layout: Layout) -> tuple[Array, Array, Array, Ar
     for foot in (0, 1):
         q[:, 3 + 2 * foot : 5 + 2 * foot] = _leg(robot, foot, t, ends, base, length)
     q[0], q[-1] = spec.stand(spec.start_height), spec.stand(spec.end_height, length)
-    v = np.gradient(q, t, axis=0)
+    v: Array = np.asarray(np.gradient(q, t, axis=0))
     v[0] = v[-1] = 0
     f = np.zeros((layout.total, 4))
     for k, phase in enumerate(layout.phase):

@@ -144,9 +144,7 @@ def _dynamics(rows: Rows, planar: Planar, layout: Layout, steps: list[Any], var:
         rows.add((force - applied) / weight, 0, 0, "dynamics")
 
 
-def _contacts(
-    rows: Rows, planar: Planar, layout: Layout, var: tuple[Any, Any, Any], named: dict[str, Any]
-) -> None:
+def _contacts(rows: Rows, planar: Planar, layout: Layout, var: tuple[Any, Any, Any], named: dict[str, Any]) -> None:
     q, v, f = var
     phase, radius = layout.phase, planar.robot.foot_radius
     for k in range(layout.total):
@@ -223,12 +221,15 @@ def _landing(rows: Rows, planar: Planar, layout: Layout, q: Any, named: dict[str
         offset = feet[index] - final[0] - hip
         rows.add(named["foot_play"] - offset, 0, np.inf, "foot placement")
         rows.add(named["foot_play"] + offset, 0, np.inf, "foot placement")
-    rows.add(feet[2] - robot.foot_radius - named["far"] - LANDING_ROOM * named["margin"], 0, np.inf, "rear feet beyond the wall")
+    rows.add(
+        feet[2] - robot.foot_radius - named["far"] - LANDING_ROOM * named["margin"],
+        0,
+        np.inf,
+        "rear feet beyond the wall",
+    )
 
 
-def _cost(
-    robot: Robot, layout: Layout, steps: list[Any], durations: Any, var: tuple[Any, Any, Any, Any]
-) -> Any:
+def _cost(robot: Robot, layout: Layout, steps: list[Any], durations: Any, var: tuple[Any, Any, Any, Any]) -> Any:
     """Mean squared torque and joint speed in units of their limits, their changes, force changes, and time."""
     q, v, tau, f = var
     limit = np.tile(2 * robot.torque_limit[1:], 2)

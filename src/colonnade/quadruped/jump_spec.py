@@ -14,13 +14,13 @@ from colonnade.quadruped.robot import MINI_CHEETAH, Robot, planar_leg_joints
 Array = NDArray[np.float64]
 Status = Literal["solved", "infeasible", "iterations", "timeout", "cancelled", "failed"]
 PHASES = ("all feet", "rear feet", "flight", "landing")
-LANDING_ROOM = 1.8  # times the margin from just before touch-down on: errors are largest there, knees swing back
+LANDING_ROOM = 1.8  # times the margin from just before touch-down on, where errors are largest
 FEET_IN_PHASE = ((0, 1), (1,), (), (0, 1))  # 0 front pair, 1 rear pair
 
 
 @dataclass(frozen=True)
 class Window:
-    """An opening in a wall across the way: free between `sill` and `lintel`, wall above and below, `depth` thick (m)."""
+    """An opening in a wall across the way: free from `sill` to `lintel`, wall below and above, `depth` thick (m)."""
 
     sill: float
     lintel: float = 1.5

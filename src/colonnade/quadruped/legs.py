@@ -112,9 +112,9 @@ def rotation_error(rotation: Array, wanted: Array) -> Array:
     cosine = min(1.0, max(-1.0, (turn[0, 0] + turn[1, 1] + turn[2, 2] - 1) / 2))
     axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
     angle = np.arccos(cosine)
-    if angle < 1e-6:
-        return axis / 2
-    return axis * angle / (2 * np.sin(min(angle, 3.14)))
+    angle = max(angle, 1e-6)
+    vector: Array = axis * (angle / (2 * np.sin(min(angle, 3.14))))
+    return vector
 
 
 @njit(cache=True)
@@ -150,11 +150,9 @@ def legs_to(feet: Array, shape: Array) -> Array:
         down = np.sqrt(max(y * y + z * z - aside * aside, 1e-8))
         reach = np.sqrt(x * x + down * down)
         reach = min(max(reach, 0.3 * (shape[3] + shape[4])), 0.995 * (shape[3] + shape[4]))
-        cosine = (reach * reach - shape[3]**2 - shape[4]**2) / (2 * shape[3] * shape[4])
+        cosine = (reach * reach - shape[3] ** 2 - shape[4] ** 2) / (2 * shape[3] * shape[4])
         knee = np.arccos(min(1.0, max(-1.0, cosine)))
         out[leg, 0] = np.arctan2(y * down + z * aside, y * aside - z * down)
-        out[leg, 1] = np.arctan2(x, down) - np.arctan2(
-            shape[4] * np.sin(knee), shape[3] + shape[4] * np.cos(knee)
-        )
+        out[leg, 1] = np.arctan2(x, down) - np.arctan2(shape[4] * np.sin(knee), shape[3] + shape[4] * np.cos(knee))
         out[leg, 2] = knee
     return out

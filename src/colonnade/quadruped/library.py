@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def _sill(plan: JumpPlan) -> float:
 
 def top(plan: JumpPlan) -> float:
     """The lowest lintel that keeps the plan's margin: greatest height of trunk or knee while they pass the wall, m."""
-    from colonnade.quadruped.certify import capsule_ends
+    from colonnade.quadruped.certificate import capsule_ends
 
     ends = capsule_ends(plan.spec.robot, plan.q)
     radii = np.array([plan.spec.robot.trunk_half[2], *[plan.spec.robot.thigh_radius] * 4])
@@ -144,15 +145,19 @@ def blend(low: JumpPlan, high: JumpPlan, share: float) -> JumpPlan:
 
 def _pack(plans: Sequence[JumpPlan]) -> bytes:
     buffer = io.BytesIO()
-    specs = [[_sill(p), p.spec.window.lintel, p.spec.window.depth, p.spec.distance, p.cost] for p in plans if p.spec.window]
+    specs = [
+        [_sill(p), p.spec.window.lintel, p.spec.window.depth, p.spec.distance, p.cost] for p in plans if p.spec.window
+    ]
     shared = plans[0].spec
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.array([getattr(plan, name) for plan in plans], np.float32) for name in ("t", "q", "v", "tau", "f")
     }
     np.savez_compressed(
         buffer,
         specs=np.array(specs),
-        shared=np.array([shared.margin, shared.friction, shared.torque_reserve, shared.start_height, shared.end_height]),
+        shared=np.array(
+            [shared.margin, shared.friction, shared.torque_reserve, shared.start_height, shared.end_height]
+        ),
         intervals=np.array(shared.intervals),
         **arrays,
     )
@@ -175,7 +180,8 @@ def _unpack(content: bytes) -> list[JumpPlan]:
             (one, two, three, four),
         )  # fmt: skip
         phase = np.repeat(np.arange(4), spec.intervals)
-        plans.append(JumpPlan(spec, *(arrays[name][index] for name in ("t", "q", "v", "tau", "f")), phase, cost=cost))
+        fields = {name: array[index] for name, array in arrays.items()}
+        plans.append(JumpPlan(spec=spec, phase=phase, cost=cost, **fields))
     return plans
 
 
@@ -204,7 +210,9 @@ def build(sills: Sequence[float] = SILLS, distances: Sequence[float] = DISTANCES
             plan = optimise_jump(spec, guess=guess, max_iterations=1000)
             if not plan.solved and guess is not None:
                 plan = optimise_jump(spec, max_iterations=1000)
-            print(f"distance {distance:g} sill {sill:g}: {plan.status}, {plan.iterations} iterations, {plan.seconds:.1f} s", flush=True)
+            print(
+                f"{distance:g} {sill:g}: {plan.status}, {plan.iterations} iterations, {plan.seconds:.1f} s", flush=True
+            )
             if plan.solved:
                 guess = plan
                 plans.append(plan)

@@ -1,4 +1,4 @@
-"""Following a path among obstacles: sampled arcs, scored by progress, clearance and heading (dynamic window, Fox 1997)."""
+"""Following a path among obstacles: sampled arcs scored by progress, clearance and heading (Fox et al. 1997)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class LocalPlanner:
     radius: float = 0.19
     comfort: float = 0.35
 
-    def command(self, pose: Array, path: Array, clearance: Array, origin: tuple[float, float], cell: float) -> Command | None:
+    def command(
+        self, pose: Array, path: Array, clearance: Array, origin: tuple[float, float], cell: float
+    ) -> Command | None:
         """The best command, or None when every arc meets an obstacle.
 
         Args:

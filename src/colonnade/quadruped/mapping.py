@@ -62,9 +62,7 @@ class ElevationMap:
 
     def add(self, scan: Scan) -> None:
         """Enter the points of one depth image."""
-        _enter(
-            scan.points, scan.steep, self.filled, self.seen, self._faces, self.bounds[0], self.bounds[1], self.cell
-        )
+        _enter(scan.points, scan.steep, self.filled, self.seen, self._faces, self.bounds[0], self.bounds[1], self.cell)
 
     def index(self, x: float, y: float) -> tuple[int, int]:
         """Row and column of a point, the nearest inside for a point outside."""
@@ -79,18 +77,20 @@ class ElevationMap:
     @property
     def floor(self) -> Array:
         """(rows, columns) height of what stands on the floor, m, rounded up to a layer; what hangs is not counted."""
-        return _levels(self.filled)[0]
+        floor: Array = _levels(self.filled)[0]
+        return floor
 
     @property
     def ceiling(self) -> Array:
         """(rows, columns) height of the lowest thing that hangs above, m, rounded down; inf where nothing does."""
-        return _levels(self.filled)[1]
+        ceiling: Array = _levels(self.filled)[1]
+        return ceiling
 
     @property
     def blocked(self) -> NDArray[np.bool_]:
         """(rows, columns) what a walking robot cannot step on or pass under."""
         floor, ceiling = _levels(self.filled)
-        return (floor > STEP) | (ceiling < TALL)
+        return np.asarray((floor > STEP) | (ceiling < TALL))
 
     def windows(self, highest_sill: float = 0.35, least_opening: float = 0.3) -> list[FoundWindow]:
         """Openings in the obstacles seen so far.
@@ -127,7 +127,8 @@ class ElevationMap:
         ends = [middle + along * value for value in (reach.min() - self.cell, reach.max() + self.cell)]
         if not all(self._near(high, end) for end in ends):
             return None
-        width = float(reach.max() - reach.min())
+        # The outermost cells are known by their middles: half a cell more on either side.
+        width = float(reach.max() - reach.min()) + self.cell
         middle = middle + along * (reach.max() + reach.min()) / 2
         yaw = math.atan2(along[0], -along[1])
         tops = ceiling[rows, columns]

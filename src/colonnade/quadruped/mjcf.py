@@ -73,16 +73,21 @@ def _leg(robot: Robot, name: str) -> str:
     front = 1 if name[0] == "F" else -1
     abduction, thigh, shank = robot.links(side)
     out = side * robot.hip_out
-    color = 'rgba=".15 .45 .75 1"' if front > 0 else 'rgba=".85 .5 .15 1"'
+    look = ('rgba=".15 .45 .75 1" ' if front > 0 else 'rgba=".85 .5 .15 1" ') + _ROBOT
+    # The shank's end stays inside the foot, so that a foot pressed into the ground is not taken for a shank.
+    ends = f"0 0 0 0 0 {robot.foot_radius - robot.shank_length}"
+    pod = f'fromto="0 0 0 0 {out * 0.7} 0" size="{0.8 * robot.trunk_half[2]}"'
+    thigh_shape = f'fromto="0 0 0 0 0 {-robot.thigh_length}" size="{robot.thigh_radius}"'
+    foot = f'pos="0 0 {-robot.shank_length}" size="{robot.foot_radius}" rgba=".1 .1 .1 1" {_ROBOT}'
     return f"""
 <body name="{name}_abduction" pos="{front * robot.hip_x} {side * robot.hip_y} 0">
 {_joint(robot, name, "abduction", 0, "1 0 0")}{_inertial(abduction)}
-<geom name="{name}_abduction" type="capsule" fromto="0 0 0 0 {out * 0.7} 0" size="{0.8 * robot.trunk_half[2]}" {_ROBOT}/>
+<geom name="{name}_abduction" type="capsule" {pod} {_ROBOT}/>
 <body name="{name}_thigh" pos="0 {out} 0">{_joint(robot, name, "hip", 1, "0 -1 0")}{_inertial(thigh)}
-<geom name="{name}_thigh" type="capsule" fromto="0 0 0 0 0 {-robot.thigh_length}" size="{robot.thigh_radius}" {color} {_ROBOT}/>
+<geom name="{name}_thigh" type="capsule" {thigh_shape} {look}/>
 <body name="{name}_shank" pos="0 0 {-robot.thigh_length}">{_joint(robot, name, "knee", 2, "0 -1 0")}{_inertial(shank)}
-<geom name="{name}_shank" type="capsule" fromto="0 0 0 0 0 {robot.foot_radius - robot.shank_length}" size="{robot.shank_radius}" {color} {_ROBOT}/>
-<geom name="{name}_foot" type="sphere" pos="0 0 {-robot.shank_length}" size="{robot.foot_radius}" rgba=".1 .1 .1 1" {_ROBOT}/>
+<geom name="{name}_shank" type="capsule" fromto="{ends}" size="{robot.shank_radius}" {look}/>
+<geom name="{name}_foot" type="sphere" {foot}/>
 </body></body></body>"""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import quadprog
 from numba import njit
+from numpy.typing import NDArray
 
 from colonnade.quadruped.balance import stand_inertia
 from colonnade.quadruped.robot import GRAVITY, Array, Robot
@@ -53,8 +54,14 @@ class ConvexMPC:
         self.force_weight = weights.force
 
     def programme(
-        self, pose: Array, rate: Array, pose_reference: Array, rate_reference: Array, arms: Array, contact: Array
-    ) -> tuple[Array, Array, Array, Array, Array]:
+        self,
+        pose: Array,
+        rate: Array,
+        pose_reference: Array,
+        rate_reference: Array,
+        arms: Array,
+        contact: NDArray[np.bool_],
+    ) -> tuple[Array, Array, Array, Array, NDArray[np.int64]]:
         """The quadratic programme min 1/2 u' H u - c' u subject to R' u >= b.
 
         Args:
@@ -72,14 +79,18 @@ class ConvexMPC:
         )  # fmt: skip
 
     def forces(
-        self, pose: Array, rate: Array, pose_reference: Array, rate_reference: Array, arms: Array, contact: Array
+        self,
+        pose: Array,
+        rate: Array,
+        pose_reference: Array,
+        rate_reference: Array,
+        arms: Array,
+        contact: NDArray[np.bool_],
     ) -> Array:
         """(4, 3) forces on the feet for the first step, N, world axes; arguments as `programme`."""
         if not contact.any():
             return np.zeros((4, 3))
-        hessian, linear, rows, bound, places = self.programme(
-            pose, rate, pose_reference, rate_reference, arms, contact
-        )
+        hessian, linear, rows, bound, places = self.programme(pose, rate, pose_reference, rate_reference, arms, contact)
         solution = quadprog.solve_qp(hessian, linear, rows, bound)[0].reshape(-1, 3)
         out = np.zeros((4, 3))
         first = places[:, 0] == 0
@@ -88,11 +99,11 @@ class ConvexMPC:
 
 
 @njit(cache=True)
-def _condense(
-    pose: Array, rate: Array, pose_reference: Array, rate_reference: Array, arms: Array, contact: Array, dt: float,
-    mass: float, inertia: Array, pose_weight: Array, rate_weight: Array, force_weight: float, friction: float,
+def _condense(  # noqa: PLR0912, PLR0915 (one compiled kernel)
+    pose: Array, rate: Array, pose_reference: Array, rate_reference: Array, arms: Array, contact: NDArray[np.bool_],
+    dt: float, mass: float, inertia: Array, pose_weight: Array, rate_weight: Array, force_weight: float, friction: float,
     press: float,
-) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+) -> tuple[Array, Array, Array, Array, NDArray[np.int64]]:  # fmt: skip
     steps = contact.shape[0]
     count = 0
     for j in range(steps):

@@ -77,7 +77,7 @@ def plan_path(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge
         NoPath: start or goal is blocked, or the goal cannot be reached.
     """
     grid = _checked(cost, start, goal, jumps)
-    rows, columns = grid.shape
+    _rows, columns = grid.shape
     usable = [edge for edge in jumps if np.isfinite(grid[edge.start]) and np.isfinite(grid[edge.end])]
     edges = sorted(usable, key=lambda edge: edge.start[0] * columns + edge.start[1])
     at = np.array([edge.start[0] * columns + edge.start[1] for edge in edges], np.int64)
@@ -89,7 +89,9 @@ def plan_path(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge
         grid, start[0] * columns + start[1], goal[0] * columns + goal[1], at, to, price, slope
     )
     if not math.isfinite(distance):
-        raise NoPath(f"The goal at cell {goal} cannot be reached from {start}, neither walking nor by {len(jumps)} jumps.")
+        raise NoPath(
+            f"The goal at cell {goal} cannot be reached from {start}, neither walking nor by {len(jumps)} jumps."
+        )
     return Path(_segments(parent, start, goal, columns, edges), distance, int(expanded))
 
 
@@ -105,7 +107,9 @@ def _checked(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge]
     ends += [("jump", cell) for edge in jumps for cell in (edge.start, edge.end)]
     for name, (row, column) in ends:
         if not (0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]):
-            raise InputError(f"{name} must lie on the grid of {grid.shape[0]} x {grid.shape[1]} cells, but is {(row, column)}.")
+            raise InputError(
+                f"{name} must lie on the grid of {grid.shape[0]} x {grid.shape[1]} cells, but is {(row, column)}."
+            )
     for edge in jumps:
         if not (math.isfinite(edge.cost) and edge.cost > 0):
             raise InputError(f"A jump's cost must be positive and finite, but is {edge.cost}.")
@@ -126,9 +130,7 @@ def _slope(edges: Sequence[JumpEdge], least: float) -> float:
     return slope
 
 
-def _segments(
-    parent: Any, start: Cell, goal: Cell, columns: int, edges: Sequence[JumpEdge]
-) -> tuple[Segment, ...]:
+def _segments(parent: Any, start: Cell, goal: Cell, columns: int, edges: Sequence[JumpEdge]) -> tuple[Segment, ...]:
     chain = [goal[0] * columns + goal[1]]
     first = start[0] * columns + start[1]
     while chain[-1] != first:
@@ -160,7 +162,7 @@ _STEPS = np.array([_ROW, _COLUMN], np.int64)
 
 
 @njit(cache=True)
-def _search(grid, start, goal, at, to, price, slope):  # type: ignore[no-untyped-def]
+def _search(grid, start, goal, at, to, price, slope):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
     """A* with a binary heap; parents hold the step's number, or 8 + the jump's."""
     rows, columns = grid.shape
     cost = grid.ravel()

@@ -2,7 +2,7 @@
 
 A row of the 22 columns, in single precision at 1 kHz: q (x, z, pitch, front hip, front knee, rear hip, rear knee), the
 seven rates, four torques and four forces (x, z of front and rear), all of leg pairs. There forces are those that the
-robot exerts: z is negative on the ground. Here and in every other file forces are those of the ground, upwards positive.
+robot exerts: z is negative on the ground. Elsewhere here forces are those of the ground, upwards positive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colonnade.quadruped.errors import InputError
 from colonnade.quadruped.jump_spec import Array, JumpPlan
@@ -44,10 +45,9 @@ class PlanRows:
         return times
 
     @property
-    def flight(self) -> Array:
+    def flight(self) -> NDArray[np.bool_]:
         """(T,) where no foot presses."""
-        free: Array = (np.abs(self.f) < 1e-6).all(axis=1)
-        return free
+        return np.asarray((np.abs(self.f) < 1e-6).all(axis=1))
 
 
 def to_mit(plan: JumpPlan | PlanRows) -> bytes:
@@ -72,7 +72,9 @@ def from_mit(content: bytes) -> PlanRows:
     if len(content) > MAX_BYTES:
         raise InputError(f"plan must be at most {MAX_BYTES} bytes, but has {len(content)}.")
     if not content or len(content) % (4 * COLUMNS):
-        raise InputError(f"plan must be whole rows of {COLUMNS} single-precision numbers, but has {len(content)} bytes.")
+        raise InputError(
+            f"plan must be whole rows of {COLUMNS} single-precision numbers, but has {len(content)} bytes."
+        )
     table = np.frombuffer(content, "<f4").reshape(-1, COLUMNS).astype(float)
     if not np.isfinite(table).all() or np.abs(table).max() > LARGEST:
         raise InputError(f"plan must hold finite numbers up to {LARGEST:g}, but holds others.")

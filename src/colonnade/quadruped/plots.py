@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from colonnade.quadruped.certify import capsule_ends
+from colonnade.quadruped.certificate import capsule_ends
 from colonnade.quadruped.jump_spec import PHASES, Array, JumpPlan, Window
 from colonnade.quadruped.legs import geometry, leg_kinematics
 from colonnade.quadruped.mjcf import Box
@@ -124,7 +124,9 @@ def mission_map(
     if len(plan):
         points = np.array(plan)
         figure.add_trace(
-            go.Scatter(x=points[:, 0], y=points[:, 1], mode="lines", line={"dash": "dot", "color": COLORS[3]}, name="plan")
+            go.Scatter(
+                x=points[:, 0], y=points[:, 1], mode="lines", line={"dash": "dot", "color": COLORS[3]}, name="plan"
+            )
         )
     figure.add_trace(go.Scatter(x=track[:, 0], y=track[:, 1], mode="lines", line={"color": COLORS[0]}, name="way"))
     if goal is not None:

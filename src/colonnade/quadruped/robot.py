@@ -9,6 +9,7 @@ Figures of Mini Cheetah: Katz, Di Carlo, Kim, ICRA 2019, and the MIT-licensed Ch
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,7 @@ GRAVITY = 9.81
 
 @dataclass(frozen=True)
 class Part:
-    """A rigid piece of a link: mass (kg), centre (m) in the link's frame, principal inertia (kg m²) about its centre."""
+    """A rigid piece of a link: mass (kg), centre (m) in the link's frame, principal inertia (kg m²) about that."""
 
     mass: float
     centre: tuple[float, float, float]
@@ -151,12 +152,21 @@ class Robot:
         Speeds then scale by sqrt(s) and times by sqrt(s) under the same gravity, so a jump scales with the robot.
         """
         s = length
-        parts = {
+        parts: dict[str, Any] = {
             name: Part(part.mass * s**3, _times(part.centre, s), _times(part.inertia, s**5))
             for name in ("trunk", "abduction", "thigh", "shank")
             for part in [getattr(self, name)]
         }
-        lengths = ("hip_x", "hip_y", "hip_out", "thigh_length", "shank_length", "foot_radius", "thigh_radius", "shank_radius")
+        lengths = (
+            "hip_x",
+            "hip_y",
+            "hip_out",
+            "thigh_length",
+            "shank_length",
+            "foot_radius",
+            "thigh_radius",
+            "shank_radius",
+        )
         return replace(
             self,
             **parts,

@@ -53,7 +53,9 @@ class Scan:
 class Scanner:
     """Casts the rays of one sensor in one simulation."""
 
-    def __init__(self, sim: Simulation, sensor: DepthSensor | None = None, rng: np.random.Generator | None = None) -> None:
+    def __init__(
+        self, sim: Simulation, sensor: DepthSensor | None = None, rng: np.random.Generator | None = None
+    ) -> None:
         self.sim, self.sensor, self.rng = sim, sensor or DepthSensor(), rng
         self._rays = self.sensor.rays()
         count = len(self._rays)

@@ -310,7 +310,9 @@ WorldFile = Annotated[InputFile, Accept(".json", limit="1 MB", check=_check_worl
 class WorldInput(Inputs):
     """A world from a file, or a random one from the job's seed."""
 
-    world: WorldFile | None = Param(None, title="World", help="JSON: bounds, obstacles, walls with windows, start, goal.")
+    world: WorldFile | None = Param(
+        None, title="World", help="JSON: bounds, obstacles, walls with windows, start, goal."
+    )
     kind: Literal["any", "window", "detour", "clutter", "two windows"] = Param(
         "any", title="Random world", help="Used when no file is given: what stands in the way."
     )
@@ -358,9 +360,7 @@ def plan(inputs: PlanInput, job: Job) -> PlanOutput:
     world = _world(inputs, job)
     way = plan_in_world(world, radius=inputs.radius, cell=inputs.cell, jumps=inputs.jumps)
     points = way.points
-    figure = plots.mission_map(
-        way.floor, world.bounds, inputs.cell, world.boxes, points, points.tolist(), world.goal
-    )
+    figure = plots.mission_map(way.floor, world.bounds, inputs.cell, world.boxes, points, points.tolist(), world.goal)
     return PlanOutput(
         cost=Estimate(value=way.path.cost * inputs.cell, unit="m", caption="metres of free walking"),
         jumps=len(way.path.jumps),

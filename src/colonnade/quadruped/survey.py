@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from colonnade.quadruped.errors import InputError
 from colonnade.quadruped.library import JumpLibrary, standard_library
 from colonnade.quadruped.mapping import MAX_CELLS, TALL, FoundWindow
 from colonnade.quadruped.passage import passages
-from colonnade.quadruped.plan import InputError, JumpEdge, Path, plan_path, travel_cost
+from colonnade.quadruped.plan import JumpEdge, Path, plan_path, travel_cost
 from colonnade.quadruped.robot import Array
 from colonnade.quadruped.world import World
 
@@ -41,7 +42,9 @@ def draw(world: World, cell: float) -> Array:
             continue
         c, s = math.cos(box.yaw), math.sin(box.yaw)
         dx, dy = x[None, :] - box.centre[0], y[:, None] - box.centre[1]
-        inside = (np.abs(c * dx + s * dy) <= box.half[0] + cell / 2) & (np.abs(-s * dx + c * dy) <= box.half[1] + cell / 2)
+        inside = (np.abs(c * dx + s * dy) <= box.half[0] + cell / 2) & (
+            np.abs(-s * dx + c * dy) <= box.half[1] + cell / 2
+        )
         floor[inside] = np.maximum(floor[inside], box.centre[2] + box.half[2])
     return floor
 
@@ -78,5 +81,5 @@ def plan_in_world(
     path = plan_path(cost, index(*world.start[:2]), index(*world.goal), edges)
     cells = path.cells
     points = np.array(world.bounds[:2]) + cell * (cells[:, ::-1] + 0.5)
-    kinds = [segment.kind for segment in path.segments for _ in range(len(segment.cells))]
+    kinds: list[str] = [segment.kind for segment in path.segments for _ in range(len(segment.cells))]
     return Way(path, floor, points, kinds)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colonnade.quadruped.balance import BodyGains, BodyTarget, spread, stand_inertia, wanted_wrench
 from colonnade.quadruped.jump_spec import Array, JumpPlan
@@ -32,10 +33,14 @@ class TrackGains:
     stance_kd: float = 0.5
     air_kp: float = 60.0
     air_kd: float = 1.5
-    body: BodyGains = BodyGains((80.0, 60.0, 150.0), (16.0, 15.0, 20.0), (250.0, 250.0, 150.0), (25.0, 25.0, 20.0))
+    body: BodyGains = BodyGains(  # noqa: RUF009 (frozen)
+        (80.0, 60.0, 150.0), (16.0, 15.0, 20.0), (250.0, 250.0, 150.0), (25.0, 25.0, 20.0)
+    )
     friction: float = 0.5
     press: float = 2.0
-    catch: BodyGains = BodyGains((40.0, 40.0, 90.0), (12.0, 12.0, 14.0), (200.0, 200.0, 80.0), (25.0, 25.0, 15.0))
+    catch: BodyGains = BodyGains(  # noqa: RUF009 (frozen)
+        (40.0, 40.0, 90.0), (12.0, 12.0, 14.0), (200.0, 200.0, 80.0), (25.0, 25.0, 15.0)
+    )
     reach: float = 0.01
 
 
@@ -49,7 +54,7 @@ class Reference:
     a: Array
     tau: Array
     f: Array
-    phase: Array
+    phase: NDArray[np.int64]
 
 
 def sample(plan: JumpPlan, dt: float = DT) -> Reference:
@@ -134,9 +139,9 @@ class JumpTracker:
             side * a[2],
         )
 
-    def torque(self, state: State, contact: Array, t: float) -> Array:
+    def torque(self, state: State, contact: NDArray[np.bool_], t: float) -> Array:
         """(4, 3) joint torques at time t since the start of the jump."""
-        k = min(int(round(t / DT)), len(self.reference.t) - 1)
+        k = min(round(t / DT), len(self.reference.t) - 1)
         if self.landed is None and t > 0.5 * (self.takeoff + self.touchdown) and contact.any():
             self._land(state, t)
         if self.landed is not None or t > self.touchdown + 0.15:
@@ -158,7 +163,9 @@ class JumpTracker:
         down = ref.phase[k] == 0
         standing = np.array([down, down, True, True])
         along, up = self.turn[:, 0], np.array([0.0, 0.0, 1.0])
-        planned = np.array([along * ref.f[k, 2 * (leg // 2)] + up * ref.f[k, 2 * (leg // 2) + 1] for leg in range(4)]) / 2
+        planned = (
+            np.array([along * ref.f[k, 2 * (leg // 2)] + up * ref.f[k, 2 * (leg // 2) + 1] for leg in range(4)]) / 2
+        )
         target = self.target(k)
         extra = wanted_wrench(self.robot.mass, self.inertia, state, target, gains.body)
         extra -= wanted_wrench(self.robot.mass, self.inertia, _at(state, target), target, gains.body)
@@ -204,7 +211,7 @@ class JumpTracker:
     def _land(self, state: State, t: float) -> None:
         self.landed = t
 
-    def _catch(self, state: State, contact: Array, t: float) -> Array:
+    def _catch(self, state: State, contact: NDArray[np.bool_], t: float) -> Array:
         gains = self.gains
         since = t - (self.landed if self.landed is not None else t)
         weight = self.robot.mass * GRAVITY
@@ -216,7 +223,7 @@ class JumpTracker:
         rest = np.zeros(3)
         target = BodyTarget(position, rest, rest, flat, rest, rest)
         wrench = wanted_wrench(self.robot.mass, self.inertia, state, target, gains.catch)
-        standing = contact if since < 0.25 else np.ones(4, bool)
+        standing: NDArray[np.bool_] = contact if since < 0.25 else np.ones(4, bool)
         forces = spread(wrench, feet - state.position, standing, friction=gains.friction, press=gains.press * weight)
         torque = forces_to_torques(state.jacobian, forces)
         wanted = self._levelled(state, min(round(self.touchdown / DT), len(self.reference.t) - 1))

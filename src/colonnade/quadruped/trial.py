@@ -147,7 +147,9 @@ def _verdict(
     for holds, text in checks:
         if not cause and holds:
             cause = text
-    t, qpos, torque, rate = (np.array(column) for column in zip(*frames, strict=True)) if frames else ([np.zeros(0)] * 4)
+    t, qpos, torque, rate = (
+        (np.array(column) for column in zip(*frames, strict=True)) if frames else ([np.zeros(0)] * 4)
+    )
     return Trial(
         not cause, cause, sim.touch.obstacle, tuple(sorted(sim.touch.parts)), speed, tilt, error, t, qpos, torque, rate
     )  # fmt: skip

@@ -134,7 +134,7 @@ class World:
                 raise InputError(f"{name} must be free, but ({x:g}, {y:g}) lies inside an obstacle.")
 
     def _check_windows(self) -> None:
-        centres = [wall.place(0.0, wall.offset) + (wall.width,) for wall in self.walls if wall.width]
+        centres = [(*wall.place(0.0, wall.offset), wall.width) for wall in self.walls if wall.width]
         for index, (x, y, width) in enumerate(centres):
             for other_x, other_y, other in centres[:index]:
                 if math.hypot(x - other_x, y - other_y) < (width + other) / 2:
@@ -242,5 +242,7 @@ def _clutter(rng: np.random.Generator, world: World, count: int) -> list[Obstacl
         off_wall = all(abs(x - wall.x) > 0.7 for wall in world.walls)
         if far and apart and off_wall:
             size = rng.uniform(0.15, 0.4, 2)
-            out.append(Obstacle(x, y, float(size[0]), float(size[1]), float(rng.uniform(0.3, 0.8)), float(rng.uniform(0, 3))))
+            out.append(
+                Obstacle(x, y, float(size[0]), float(size[1]), float(rng.uniform(0.3, 0.8)), float(rng.uniform(0, 3)))
+            )
     return out

@@ -1,8 +1,8 @@
 """An independent check of a plan: nothing here shares code with the programme that made it.
 
-The dynamics are integrated by classical Runge-Kutta (or the midpoint rule) from the plan's torques alone, contact forces
-following from the feet standing still; clearance is measured by exact distances of densely sampled capsules to the
-wall's boxes; torques are compared with the motors' envelope at the speeds they are asked for.
+The dynamics are integrated by classical Runge-Kutta (or the midpoint rule) from the plan's torques alone, contact
+forces following from the feet standing still; clearance is the exact distance of densely sampled capsules to the wall's
+boxes; torques are compared with the motors' envelope at the speeds they are asked for.
 """
 
 from __future__ import annotations
