@@ -25,7 +25,7 @@ class LocalPlanner:
     speed: float = 0.8
     turn: float = 1.5
     horizon: float = 1.0
-    reach: float = 0.5
+    reach: float = 0.7
     radius: float = 0.19
     comfort: float = 0.35
 
