@@ -1,0 +1,223 @@
+"""A library of solved jumps: answers at once when a stored plan covers what is asked, else where to start the solver.
+
+The stored plans are made by `python -m colonnade.quadruped.library` and carried by the package.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colonnade.quadruped.errors import InputError
+from colonnade.quadruped.jump_spec import Array, JumpPlan, JumpSpec, Window
+from colonnade.quadruped.robot import MINI_CHEETAH
+
+FILE = "library.npz"
+SILLS = (0.0, 0.04, 0.07, 0.1, 0.13, 0.16, 0.2, 0.24, 0.27, 0.3)
+DISTANCES = (0.12, 0.15, 0.2)
+OPEN = 1.5  # lintel of the stored problems: no limit; `top` says what each plan really needs
+MARGIN, RESERVE, FRICTION, DEPTH = 0.045, 0.2, 0.45, 0.05
+MAX_BYTES = 20_000_000
+
+
+class JumpLibrary:
+    """Solved plans of one robot, in order of distance and sill."""
+
+    def __init__(self, plans: Iterable[JumpPlan]) -> None:
+        self.plans = sorted(plans, key=lambda plan: (plan.spec.distance, _sill(plan)))
+        self.tops = [top(plan) for plan in self.plans]
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def covering(self, spec: JumpSpec) -> JumpPlan | None:
+        """The cheapest stored plan that meets `spec` as it is, or None.
+
+        A plan past a higher sill and a thicker wall, below a lower lintel, within less friction and with more
+        reserve, from the same distance, is a plan for `spec` too.
+        """
+        found = [plan for plan, height in zip(self.plans, self.tops, strict=True) if _covers(plan, height, spec)]
+        return min(found, key=lambda plan: plan.cost, default=None)
+
+    def interpolated(self, spec: JumpSpec) -> JumpPlan | None:
+        """The blend of the stored plans below and above the asked sill at the nearest distance; None outside.
+
+        It is a guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
+        """
+        if spec.window is None or not self.plans or spec.robot != self.plans[0].spec.robot:
+            return None
+        same = [plan for plan in self.plans if plan.spec.intervals == spec.intervals and plan.spec.window]
+        if not same:
+            return None
+        distance = min((plan.spec.distance for plan in same), key=lambda value: abs(value - spec.distance))
+        row = [plan for plan in same if plan.spec.distance == distance]
+        below = [plan for plan in row if _sill(plan) <= spec.window.sill]
+        above = [plan for plan in row if _sill(plan) >= spec.window.sill]
+        if not below or not above:
+            return replace(above[0] if above else below[-1], status="failed")
+        low, high = below[-1], above[0]
+        gap = _sill(high) - _sill(low)
+        share = 0.0 if gap == 0 else (spec.window.sill - _sill(low)) / gap
+        return blend(low, high, share)
+
+    def save(self, path: Path) -> None:
+        """Write all plans into one compressed file, in single precision."""
+        path.write_bytes(_pack(self.plans))
+
+    @classmethod
+    def load(cls, path: Path) -> JumpLibrary:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: too large, or not such a file.
+        """
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"library must be at most {MAX_BYTES} bytes, but has {path.stat().st_size}.")
+        return cls(_unpack(path.read_bytes()))
+
+
+def _sill(plan: JumpPlan) -> float:
+    return plan.spec.window.sill if plan.spec.window else 0.0
+
+
+def top(plan: JumpPlan) -> float:
+    """The lowest lintel that keeps the plan's margin: greatest height of trunk or knee while they pass the wall, m."""
+    from colonnade.quadruped.certificate import capsule_ends
+
+    ends = capsule_ends(plan.spec.robot, plan.q)
+    radii = np.array([plan.spec.robot.trunk_half[2], *[plan.spec.robot.thigh_radius] * 4])
+    reach = plan.spec.margin + radii[:, None]
+    near = (ends[..., 0].min(axis=2) < plan.spec.far + reach.T) & (ends[..., 0].max(axis=2) > plan.spec.near - reach.T)
+    heights = np.where(near, ends[..., 1].max(axis=2) + reach.T, 0.0)
+    return float(heights.max()) + 0.005
+
+
+def _covers(plan: JumpPlan, height: float, spec: JumpSpec) -> bool:
+    has, wants = plan.spec, spec
+    if has.robot != wants.robot or wants.window is None or has.window is None:
+        return False
+    return bool(
+        abs(has.distance - wants.distance) < 1e-9
+        and has.window.sill >= wants.window.sill - 1e-9
+        and has.window.depth >= wants.window.depth - 1e-9
+        and height <= wants.window.lintel
+        and has.margin >= wants.margin - 1e-9
+        and has.friction <= wants.friction + 1e-9
+        and has.torque_reserve >= wants.torque_reserve - 1e-9
+        and abs(has.start_height - wants.start_height) < 1e-9
+        and abs(has.end_height - wants.end_height) < 1e-9
+        and (wants.length is None or abs(plan.length - wants.length) < 1e-3)
+    )
+
+
+def blend(low: JumpPlan, high: JumpPlan, share: float) -> JumpPlan:
+    """(1 - share) low + share high, node by node; a guess, not a plan."""
+
+    def mix(first: Array, second: Array) -> Array:
+        mixed: Array = (1 - share) * first + share * second
+        return mixed
+
+    spec = low.spec
+    if low.spec.window and high.spec.window:
+        sill = (1 - share) * low.spec.window.sill + share * high.spec.window.sill
+        spec = replace(spec, window=replace(low.spec.window, sill=sill))
+    return replace(
+        low,
+        spec=spec,
+        t=mix(low.t, high.t),
+        q=mix(low.q, high.q),
+        v=mix(low.v, high.v),
+        tau=mix(low.tau, high.tau),
+        f=mix(low.f, high.f),
+        cost=(1 - share) * low.cost + share * high.cost,
+        status="failed",
+        multipliers={},
+    )
+
+
+def _pack(plans: Sequence[JumpPlan]) -> bytes:
+    buffer = io.BytesIO()
+    specs = [
+        [_sill(p), p.spec.window.lintel, p.spec.window.depth, p.spec.distance, p.cost] for p in plans if p.spec.window
+    ]
+    shared = plans[0].spec
+    arrays: dict[str, Any] = {
+        name: np.array([getattr(plan, name) for plan in plans], np.float32) for name in ("t", "q", "v", "tau", "f")
+    }
+    np.savez_compressed(
+        buffer,
+        specs=np.array(specs),
+        shared=np.array(
+            [shared.margin, shared.friction, shared.torque_reserve, shared.start_height, shared.end_height]
+        ),
+        intervals=np.array(shared.intervals),
+        **arrays,
+    )
+    return buffer.getvalue()
+
+
+def _unpack(content: bytes) -> list[JumpPlan]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = {name: stored[name].astype(float) for name in ("t", "q", "v", "tau", "f")}
+            specs, shared = stored["specs"], stored["shared"].tolist()
+            one, two, three, four = (int(count) for count in stored["intervals"])
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"library must be a file written by this package, but could not be read ({error}).") from None
+    margin, friction, reserve, start, end = shared
+    plans = []
+    for index, (sill, lintel, depth, distance, cost) in enumerate(specs.tolist()):
+        spec = JumpSpec(
+            Window(sill, lintel, depth), None, distance, friction, margin, MINI_CHEETAH, start, end, reserve,
+            (one, two, three, four),
+        )  # fmt: skip
+        phase = np.repeat(np.arange(4), spec.intervals)
+        fields = {name: array[index] for name, array in arrays.items()}
+        plans.append(JumpPlan(spec=spec, phase=phase, cost=cost, **fields))
+    return plans
+
+
+@cache
+def standard_library() -> JumpLibrary:
+    """The library that the package carries (Mini Cheetah)."""
+    content = resources.files("colonnade.quadruped").joinpath("data", FILE).read_bytes()
+    return JumpLibrary(_unpack(content))
+
+
+def build(sills: Sequence[float] = SILLS, distances: Sequence[float] = DISTANCES) -> JumpLibrary:
+    """Solve the library's problems, each from its neighbour's solution; those that fail are left out."""
+    from colonnade.quadruped.jump import optimise_jump
+
+    plans = []
+    for distance in distances:
+        guess: JumpPlan | None = None
+        for sill in sills:
+            spec = JumpSpec(
+                Window(sill, OPEN, DEPTH),
+                distance=distance,
+                margin=MARGIN,
+                torque_reserve=RESERVE,
+                friction=FRICTION,
+            )
+            plan = optimise_jump(spec, guess=guess, max_iterations=1000)
+            if not plan.solved and guess is not None:
+                plan = optimise_jump(spec, max_iterations=1000)
+            print(
+                f"{distance:g} {sill:g}: {plan.status}, {plan.iterations} iterations, {plan.seconds:.1f} s", flush=True
+            )
+            if plan.solved:
+                guess = plan
+                plans.append(plan)
+    return JumpLibrary(plans)
+
+
+if __name__ == "__main__":
+    build().save(Path(sys.argv[1]))
