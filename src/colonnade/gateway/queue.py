@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Update, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from colonnade.gateway.attempt import CANCELLED
-from colonnade.gateway.store import CACHED, JobFile, JobRow, UsageRow, now
-
-Ended = Literal["succeeded", "failed", "cancelled"]
+from colonnade.gateway.store import CACHED, FINAL, JobFile, JobRow, UsageRow, now
 
 
 @dataclass(frozen=True)
@@ -95,13 +93,19 @@ def finish(
     session: Session,
     id: str,
     attempt: int,
-    state: Ended,
+    state: str,
     *,
     error: str = "",
     cpu_seconds: float = 0.0,
     max_rss: int = 0,
 ) -> bool:
-    """`running -> succeeded | failed | cancelled`, with its usage; False when this attempt does not run any more."""
+    """`running -> succeeded | failed | cancelled`, with its usage; False when this attempt does not run any more.
+
+    Raises:
+        ValueError: `state` is not one in which a job ends.
+    """
+    if state not in FINAL:
+        raise ValueError(f"a job does not end {state}")
     ended = now()
     change = _guarded(id, "running", attempt).values(
         state=state,
