@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -155,8 +156,14 @@ def tell(key: str, word: str) -> None:
     _jobs.tell(key, word)
 
 
+def tell_all(keys: list[str], word: str) -> None:
+    """Called on every worker to reach several jobs."""
+    for key in keys:
+        _jobs.tell(key, word)
+
+
 def close() -> None:
-    """Called on every worker before it stops."""
+    """Called on a worker before it stops for good."""
     _jobs.close()
 
 
@@ -183,7 +190,6 @@ class Warm:
         sys.modules["__main__"] = types.ModuleType("__main__")
         processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
         multiprocessing.set_forkserver_preload(["colonnade.gateway.warm", *self.preload])
+        # When the worker leaves, multiprocessing waits for the keepers, and these wait for a word.
+        multiprocessing.util.Finalize(None, close, exitpriority=100)
         _jobs.prepare()
-
-    def teardown(self, worker: Any) -> None:
-        close()
