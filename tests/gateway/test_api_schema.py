@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from colonnade.gateway.core import Gateway
 from colonnade.service import get
 from conftest import settings as gateway_settings
 
-EXAMPLES = 12  # requests for each route and mode
+EXAMPLES = 8  # requests for each route and mode
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,7 @@ def test_no_request_makes_a_server_error(app: Any, mode: Any) -> None:
         answered += _try(app, found.ok(), mode)
     assert answered.total() > 100
     assert {200, 404} <= answered.keys()
-    print(answered)
-    assert answered[422] > 10 or mode is schemathesis.GenerationMode.POSITIVE
+    assert answered[422] > 8 or mode is schemathesis.GenerationMode.POSITIVE
 
 
 def _headers(app: Any) -> dict[str, str]:
@@ -87,10 +87,8 @@ def _try(app: Any, operation: Any, mode: Any) -> Counter[int]:
         answered[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)
 
-    try:
+    with suppress(Unsatisfiable):  # nothing can be wrong with a request that takes nothing
         request()
-    except Unsatisfiable:
-        pass  # nothing can be wrong with a request that takes nothing
     return answered
 
 
