@@ -181,6 +181,22 @@ def test_a_page_needs_no_service(kinds: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "-9.4 ± 1.9" in Page(report.html(kinds)).text
 
 
+def test_without_the_optional_packages_there_is_still_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    missing = {"matplotlib", "rocrate", "ipymolstar"}
+    find = importlib.util.find_spec
+    without = lambda name, package=None: None if name in missing else find(name, package)  # noqa: E731
+    for module in ("importlib.util", "colonnade.drawing", "colonnade.assets"):
+        monkeypatch.setattr(f"{module}.find_spec", without)
+    runner.run("sample.kinds", {}, tmp_path / "run")
+    report.complete(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "-9.4 ± 1.9" in page and "figures.0.json" in page
+    assert "figures.0.svg" not in page and 'data-asset="molstar"' not in page
+    assert not (tmp_path / "run" / "ro-crate-metadata.json").exists()
+
+
 # --- the directory -------------------------------------------------------------------------------
 
 
