@@ -96,8 +96,9 @@ def main() -> None:
         against = np.abs(delta_g - [value for value, _ in results[base]]).max()
         error = np.sqrt(((delta_g - measured) ** 2).mean())
         print(
-            f"{label:20} {wall[label]:7.2f} {cpu[label]:7.2f} {cpu[base] / cpu[label]:6.2f} {same:14d} {against:10.1e} "
-            f"{np.abs(delta_g - stored).max():10.3f} {np.corrcoef(delta_g, measured)[0, 1]:6.3f} {error:6.3f}"
+            f"{label:20} {wall[label]:7.2f} {cpu[label]:7.2f} {cpu[base] / cpu[label]:6.2f} {same:14d} "
+            f"{against:6.0e} {np.abs(delta_g - stored).max():10.3f} "
+            f"{np.corrcoef(delta_g, measured)[0, 1]:6.3f} {error:6.3f}"
         )
 
 

@@ -73,10 +73,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def benchmark81() -> dict[str, tuple[Structure, dict[str, Any]]]:
     """Name -> (complex, stored values of PRODIGY) of the 81 complexes."""
-    return dict(_benchmark81())
+    return dict(read_benchmark81())
 
 
-def _benchmark81() -> Iterator[tuple[str, tuple[Structure, dict[str, Any]]]]:
+def read_benchmark81() -> Iterator[tuple[str, tuple[Structure, dict[str, Any]]]]:
     with np.load(DATA / "prodigy81.npz") as data:
         expected = json.loads(str(data["expected"]))
         xyz = np.cumsum(data["milli"].T, axis=0) / 1000.0

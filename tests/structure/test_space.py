@@ -73,6 +73,17 @@ def test_joint_counts_marginalise_to_everything_published(coarse: InteractionSpa
         assert coarse.superset_counts[sum(1 << i for i in subset)] == pytest.approx(coarse.count(subset))
 
 
+def test_restricting_is_searching_with_fewer_restraints(coarse: InteractionSpace) -> None:
+    fewer = coarse.restricted([6, 2, 3])
+    fixed, scanning, restraints = inputs()
+    fresh = interaction_space(fixed, scanning, [restraints[i] for i in (6, 2, 3)], angle=20.83)
+    assert fewer.restraints == fresh.restraints and np.array_equal(fewer.patterns, fresh.patterns)
+    assert fewer.weights == pytest.approx(fresh.weights)
+    assert coarse.restricted([1]).complexes[1] == pytest.approx(coarse.count([1]))
+    with pytest.raises(RestraintError, match="index outside the range of 0 to 6"):
+        coarse.restricted([7])
+
+
 def test_suspects_and_best_subsets(coarse: InteractionSpace) -> None:
     assert coarse.suspects() == [0, 1]
     assert coarse.consistent == 7 and coarse.best_subset() == (

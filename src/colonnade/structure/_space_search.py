@@ -351,29 +351,36 @@ class Search:
 
 
 class _Tally:
-    """Weighted counts of bit patterns: a table when it is small, a dictionary when it is not."""
+    """Weighted counts of bit patterns: a table when it is small, sorted arrays when it is not."""
 
     def __init__(self, restraints: int, device: str) -> None:
         self.size = 1 << restraints if restraints <= 16 else 0
         self.table = torch.zeros(self.size, dtype=torch.float64, device=device)
-        self.sparse: dict[int, float] = {}
+        self.parts: list[tuple[NDArray[np.int64], Array]] = []
 
     def add(self, patterns: torch.Tensor, weight: float) -> None:
         if self.size:
             self.table += weight * torch.bincount(patterns, minlength=self.size).to(torch.float64)
             return
         unique, counts = torch.unique(patterns, return_counts=True)
-        for pattern, count in zip(unique.tolist(), counts.tolist(), strict=True):
-            self.sparse[pattern] = self.sparse.get(pattern, 0.0) + weight * count
+        self.parts.append((unique.cpu().numpy(), weight * counts.cpu().numpy()))
+        if len(self.parts) > 32:
+            self.parts = [self._merged()]
+
+    def _merged(self) -> tuple[NDArray[np.int64], Array]:
+        patterns, place = np.unique(np.concatenate([part for part, _ in self.parts]), return_inverse=True)
+        weights = np.bincount(
+            place, np.concatenate([part for _, part in self.parts]), minlength=len(patterns)
+        )
+        return patterns, weights.astype(np.float64)
 
     def result(self) -> tuple[NDArray[np.int64], Array]:
         """Patterns in ascending order and their weights."""
-        if self.size:
-            table = self.table.cpu().numpy()
-            patterns = np.flatnonzero(table)
-            return patterns.astype(np.int64), table[patterns]
-        order = sorted(self.sparse)
-        return np.array(order, dtype=np.int64), np.array([self.sparse[pattern] for pattern in order])
+        if not self.size:
+            return self._merged()
+        table = self.table.cpu().numpy()
+        patterns = np.flatnonzero(table)
+        return patterns.astype(np.int64), table[patterns]
 
 
 def _compiled(function: Any) -> Any:

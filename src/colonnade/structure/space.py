@@ -203,6 +203,23 @@ class InteractionSpace:
             )
         return float(self.weights[self._members[:, list(subset)].all(axis=1)].sum())
 
+    def restricted(self, subset: Sequence[int]) -> InteractionSpace:
+        """The result with only the restraints of `subset` (indices), without searching again.
+
+        `contacts` are left out, and `space` keeps the counts over all restraints.
+        """
+        kept = list(dict.fromkeys(subset))
+        self.count(kept)  # checks the indices
+        bits = self._members[:, kept] @ (1 << np.arange(len(kept), dtype=np.int64))
+        patterns, place = np.unique(bits, return_inverse=True)
+        return replace(
+            self,
+            restraints=tuple(self.restraints[i] for i in kept),
+            patterns=patterns,
+            weights=np.bincount(place, self.weights, minlength=len(patterns)).astype(float),
+            contacts=None,
+        )
+
     def leave_one_out(self) -> Array:
         """(n,) weighted number of complexes that satisfy all restraints but possibly restraint i."""
         everything = range(self.n)
