@@ -77,7 +77,9 @@ def make(name: str) -> None:
     verdict = flow_verdict(own, trainer.proposal.weigh(fields), mode)
     numbers = {k: round(v, 5) for k, v in verdict.numbers.items()}
     notes = {"seed": SEED, "loss": how.loss, "steps": trainer.step, "verdict": verdict.status, **numbers}
-    save_weights(FOLDER / f"{name}.safetensors", trainer.flow, config, action, notes)
+    path = FOLDER / f"{name}.safetensors"
+    save_weights(path, trainer.flow, config, action, notes)
+    path.chmod(0o644)
     value, error = log_z(own)
     exact = exact_for(action, config.shape)
     against = f"exact {exact.log_z:.4f}" if exact else "no exact value"

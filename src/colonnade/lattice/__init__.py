@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "action": ["Couplings", "ScalarAction"],
         "annealed": ["Annealing", "thermodynamic_integration"],
+        "conditional": ["ConditionalFlow", "Line"],
         "diagnostics": [
             "Estimate",
             "Verdict",
@@ -61,8 +62,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Wolff",
             "initial_state",
         ],
+        "stochastic": ["StochasticFlow"],
         "target": ["Target"],
         "train": ["History", "TrainConfig", "Trainer", "fit", "reference_fields"],
+        "transfer": ["transfer"],
         "weights": ["Weights", "load_weights", "save_weights", "zoo"],
     },
 )

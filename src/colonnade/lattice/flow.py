@@ -196,7 +196,10 @@ def _one(config: FlowConfig, generator: torch.Generator, odd: bool, bimodal: boo
     layers.append(SpectralScale(support))
     if config.spline_bins:
         layers.append(Spline(config.spline_bins))
-    return Flow(support, config.components, base, layers)
+    flow = Flow(support, config.components, base, layers)
+    for p in flow.parameters():  # float32 whatever torch's default is; log-weights are summed in float64
+        p.data = p.data.float()
+    return flow
 
 
 class FlowProposal:

@@ -143,7 +143,7 @@ class Trainer:
             self._targets[stage] = self.proposal if factor == 1 else FlowProposal(self.flow, staged)
         return self._targets[stage]
 
-    def _loss(self) -> Tensor:
+    def _loss(self) -> Tensor:  # noqa: PLR0911
         config, flow, proposal = self.config, self.flow, self._current()
         if config.loss == "forward_kl":
             return self._forward_kl()
