@@ -76,7 +76,7 @@ def test_splits_differ_only_in_their_look():
     ("options", "sentence"),
     [
         ({"episodes": 0, "steps": 1}, "episodes must be from 1"),
-        ({"episodes": 1_000_000, "steps": 1000}, "episodes x steps must be from 1 to 1e+08"),
+        ({"episodes": 1_000_000, "steps": 1000}, "episodes x steps must be from 1 to 100000000"),
         ({"episodes": 1, "steps": 1, "policy": "greedy"}, "policy must be one of random, interaction"),
         ({"episodes": 1, "steps": 1, "seed": -1}, "seed must be from 0"),
     ],

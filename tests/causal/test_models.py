@@ -109,7 +109,7 @@ def test_mistakes_are_one_sentence():
     world = PhysicsWorld(objects=3)
     data, model = world.collect(3, 5), WorldModel.of(world, dim=4, hidden=32)
     cases = [
-        (lambda: fit(model, data, updates=0), "updates must be from 1 to 1e+06, but is 0"),
+        (lambda: fit(model, data, updates=0), "updates must be from 1 to 1000000, but is 0"),
         (lambda: fit(model, data, batch=1), "batch must be from 2 to 8192, but is 1"),
         (lambda: fit(model, data, loss="mse"), "loss must be one of infonce, contrastive, ae, vae"),
         (lambda: fit(model, data, loss="ae"), "needs a model with decoder=True"),
