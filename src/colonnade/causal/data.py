@@ -181,6 +181,7 @@ class Transitions:
             observation_space=observation_space(self.world, "frame"),
             action_space=spaces.Discrete(self.world.actions),
             algorithm_name="random policy",
+            jpeg_encoding=False,  # lossy by default
         )
 
 

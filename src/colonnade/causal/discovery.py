@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from colonnade.causal import observational
 from colonnade.causal.errors import CausalError, check_choice, check_range
+from colonnade.causal.knowledge import Knowledge
+from colonnade.causal.oracle import rows_needed
 from colonnade.causal.table import InterventionTable
 
 Array = NDArray[Any]
@@ -20,47 +22,6 @@ METHODS = ("interventional", "pc", "ges", "notears", "pcmci")
 LEAST_INFORMATION = 0.02  # nats; an absent edge is called absent only if one this weak would have been seen
 MAX_CONDITION = 3  # variables conditioned on together
 MAX_INTERVENTIONAL = 40
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What is known beforehand.
-
-    Args:
-        tiers: groups of variables in time; nothing in a later group causes anything in an earlier one.
-        forbidden, required: (cause, effect) pairs.
-    """
-
-    tiers: Sequence[Sequence[str]] = ()
-    forbidden: Sequence[tuple[str, str]] = ()
-    required: Sequence[tuple[str, str]] = ()
-
-    def masks(self, names: Sequence[str]) -> tuple[Array, Array]:
-        """(n, n) of what may be an edge and of what must be one, at [cause, effect].
-
-        Raises:
-            CausalError: an unknown name, or an edge both required and forbidden.
-        """
-        number = {name: i for i, name in enumerate(names)}
-
-        def at(name: str) -> int:
-            if name not in number:
-                raise CausalError(f"background knowledge must name one of {', '.join(names[:20])}, but names {name!r}.")
-            return number[name]
-
-        allowed, needed = ~np.eye(len(names), dtype=bool), np.zeros((len(names), len(names)), bool)
-        for later, group in enumerate(self.tiers):
-            for earlier in self.tiers[:later]:
-                for cause in group:
-                    for effect in earlier:
-                        allowed[at(cause), at(effect)] = False
-        for cause, effect in self.forbidden:
-            allowed[at(cause), at(effect)] = False
-        for cause, effect in self.required:
-            if not allowed[at(cause), at(effect)]:
-                raise CausalError(f"the edge {cause}->{effect} is both required and forbidden.")
-            needed[at(cause), at(effect)] = True
-        return allowed, needed
 
 
 @dataclass(frozen=True)
@@ -235,15 +196,8 @@ def _effects(
                 x, y = set_rows[rows].astype(np.int64), codes[rows, effect]
             statistic, degrees, tv = g_test(x, y)
             pvalue[cause, effect], strength[cause, effect] = _tail(statistic, degrees), tv
-            undecided[cause, effect] = len(x) < rows_for(LEAST_INFORMATION, max(degrees, 1), alpha)
+            undecided[cause, effect] = len(x) < rows_needed(LEAST_INFORMATION, max(degrees, 1), alpha)
     return pvalue, strength, undecided
-
-
-def rows_for(information: float, degrees: int, alpha: float, power: float = 0.9) -> float:
-    """Rows with which a G test finds this much information (nats) with this power."""
-    from colonnade.causal.oracle import _rows_needed
-
-    return _rows_needed(information, degrees, alpha, power)
 
 
 def g_test(x: Array, y: Array) -> tuple[float, int, float]:

@@ -13,7 +13,12 @@ class CausalError(ValueError):
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise CausalError unless `low <= value <= high` (NaN is refused too)."""
     if not low <= value <= high:
-        raise CausalError(f"{name} must be from {low:g} to {high:g}, but is {value:g}.")
+        raise CausalError(f"{name} must be from {_number(low)} to {_number(high)}, but is {_number(value)}.")
+
+
+def _number(value: float) -> str:
+    """Whole numbers in full up to a billion, others shortly."""
+    return str(int(value)) if value == value // 1 and abs(value) <= 1e9 else f"{value:g}"
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colonnade.causal.discovery import Discovery
 
@@ -20,6 +22,30 @@ def _edges(found: Discovery) -> list[tuple[str, str, dict[str, float | int]]]:
                 marks[name] = value
         out.append((found.names[i], found.names[j], marks))
     return out
+
+
+def edge_columns(found: Discovery) -> dict[str, list[Any]]:
+    """The edges as columns of a table; None where the method gives no number."""
+    edges = [(int(i), int(j)) for i, j in np.argwhere(found.adjacency)]
+
+    def numbers(matrix: NDArray[Any]) -> list[float | None]:
+        return [None if np.isnan(matrix[at]) else float(f"{matrix[at]:.3g}") for at in edges]
+
+    return {
+        "cause": [found.names[i] for i, _ in edges],
+        "effect": [found.names[j] for _, j in edges],
+        "direction known": [not bool(found.adjacency[j, i]) for i, j in edges],
+        "p-value": numbers(found.pvalue),
+        "strength": numbers(found.strength),
+        "stability": numbers(found.stability),
+        "lag": [int(found.lag[at]) for at in edges],
+    }
+
+
+def undecided_columns(found: Discovery) -> dict[str, list[str]]:
+    """The pairs of which no edge was found, but one could have been missed."""
+    pairs = np.argwhere(found.undecided & ~found.adjacency)
+    return {"cause": [found.names[i] for i, _ in pairs], "effect": [found.names[j] for _, j in pairs]}
 
 
 def graphml(found: Discovery) -> str:

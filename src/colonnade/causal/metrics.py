@@ -113,7 +113,7 @@ def _rank_block(
 
 def _flat(values: Array) -> Array:
     array = np.asarray(values, np.float64)
-    return array.reshape(len(array), -1)
+    return array.reshape(len(array), int(np.prod(array.shape[1:])))
 
 
 def _groups(rows: Array) -> Array:

@@ -186,12 +186,26 @@ def certificate(world: World, rows: int, alpha: float = 0.01, power: float = 0.9
         k = mechanism.parents.index(edge.parent)
         strength, information = edge_strength(mechanism, k), edge_information(mechanism, k)
         degrees = (checked.colors - 1) ** 2 * checked.colors ** (len(mechanism.parents) - 1)
-        needed = _rows_needed(information, degrees, alpha, power)
+        needed = rows_needed(information, degrees, alpha, power)
         out.append(EdgeCertificate(edge, strength, information, needed, rows >= needed))
     return out
 
 
-def _rows_needed(information: float, degrees: float, alpha: float, power: float) -> float:
+def certificate_columns(edges: list[EdgeCertificate]) -> dict[str, list[Any]]:
+    """A certificate as columns of a table."""
+    return {
+        "cause": [e.edge.parent for e in edges],
+        "effect": [e.edge.child for e in edges],
+        "lag": [e.edge.lag for e in edges],
+        "strength": [round(e.strength, 4) for e in edges],
+        "information": [round(e.information, 4) for e in edges],
+        "rows needed": [None if np.isinf(e.rows_needed) else int(e.rows_needed) for e in edges],
+        "identifiable": [e.identifiable for e in edges],
+    }
+
+
+def rows_needed(information: float, degrees: float, alpha: float, power: float = 0.9) -> float:
+    """Rows with which a likelihood-ratio test finds this much information (nats) with this power."""
     from scipy.optimize import brentq
     from scipy.stats import chi2, ncx2
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from colonnade.causal.data import Transitions
 from colonnade.causal.errors import CausalError, check_choice, check_range
 from colonnade.causal.models import WorldModel
 from colonnade.causal.oracle import expected_match
@@ -143,3 +144,16 @@ def _model(model: WorldModel, sim: Simulator, goal: torch.Tensor) -> Array:
         away = (ahead - goal[k : k + 128].repeat_interleave(count, 0)).pow(2).sum((1, 2))
         best[k : k + 128] = away.view(len(part), count).argmin(1).numpy()
     return best
+
+
+def side_by_side(world: World, plans: Plans, count: int) -> Array:
+    """(count, steps + 1, 2 size, size, 3) uint8 film of some episodes: the way above, the goal below."""
+    empty = np.zeros_like(plans.actions, np.uint8)
+    data = Transitions(world, plans.states, plans.actions, empty, plans.fixed, plans.shapes)
+    films = []
+    for episode in range(min(count, len(plans.states))):
+        states = plans.states[episode]
+        way = data.draw(np.full(len(states), episode), states)
+        goal = data.draw(np.array([episode]), plans.goal[episode : episode + 1])
+        films.append(np.concatenate([way, np.repeat(goal, len(states), 0)], 1))
+    return np.stack(films)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from colonnade.results import Artifact, Estimate, Figure, Model, Outputs, Table
 from colonnade.service import Resources, service
 
 if TYPE_CHECKING:
+    from colonnade.causal.knowledge import Knowledge
     from colonnade.causal.world import World
 
 PAPER = "arXiv:2107.00848"
@@ -150,7 +150,7 @@ def simulate(inputs: SimulateInput, job: Job) -> SimulateOutput:
 
     from colonnade.causal import plots
     from colonnade.causal.data import counts
-    from colonnade.causal.oracle import certificate
+    from colonnade.causal.oracle import certificate, certificate_columns
     from colonnade.causal.world import graph_of
 
     world = inputs.make_world()
@@ -167,15 +167,7 @@ def simulate(inputs: SimulateInput, job: Job) -> SimulateOutput:
         film=job.artifact("episodes.gif", title="Nine episodes", media_type="image/gif"),
         graph=Figure.of(plots.graph_figure(graph.adjacency), title="True causal graph"),
         edges=Table.of(
-            {
-                "cause": [e.edge.parent for e in edges],
-                "effect": [e.edge.child for e in edges],
-                "lag": [e.edge.lag for e in edges],
-                "strength": [round(e.strength, 4) for e in edges],
-                "information": [round(e.information, 4) for e in edges],
-                "rows needed": [None if np.isinf(e.rows_needed) else int(e.rows_needed) for e in edges],
-                "identifiable": [e.identifiable for e in edges],
-            },
+            certificate_columns(edges),
             units={"lag": "steps", "information": "nats"},
             title="Edges",
             caption=f"Identifiable with {inputs.counted_rows} rows at level 0.01 with power 0.9.",
@@ -184,16 +176,10 @@ def simulate(inputs: SimulateInput, job: Job) -> SimulateOutput:
     )
 
 
-def _check_npz(path: Path) -> object:
-    from colonnade.causal.data import Transitions
-
-    return Transitions.load(path)
-
-
-def _check_model(path: Path) -> object:
+def _check_model(path: Path) -> None:
     from colonnade.causal.models import WorldModel
 
-    return WorldModel.load(path)
+    WorldModel.load(path)
 
 
 class TrainInput(WorldInputs):
@@ -236,7 +222,8 @@ class TrainOutput(Outputs):
     examples={
         "A model that learns pushes": {"world": "physics", "objects": 5, "updates": 1000},
         "The paper's contrastive GNN": {
-            "world": "physics", "objects": 5, "transition": "csgnn", "loss": "contrastive", "balance": 0, "updates": 300,
+            "world": "physics", "objects": 5, "transition": "csgnn", "loss": "contrastive", "balance": 0,
+            "updates": 300,
         },
     },
     software=SOFTWARE,
@@ -289,7 +276,7 @@ def train(inputs: TrainInput, job: Job) -> TrainOutput:
         ),
         causal_score=Estimate(
             value=scores[0].causal, unit="%", title="Interactions understood",
-            caption="Mean of interaction and restraint in physics (50 without any knowledge); interaction in chemistry.",
+            caption="Physics: mean of interaction and restraint (50 without any knowledge); chemistry: interaction.",
         ),
     )  # fmt: skip
 
@@ -387,21 +374,15 @@ class DiscoverInput(Inputs):
 
     @model_validator(mode="after")
     def _readable(self) -> DiscoverInput:
-        for name in ("forbidden", "required"):
-            _pairs(getattr(self, name), name)
+        self.knowledge()
         if self.method == "interventional" and self.target_column is None:
             raise ValueError("target_column must name the column of what was set when the method is interventional")
         return self
 
+    def knowledge(self) -> Knowledge:
+        from colonnade.causal.knowledge import Knowledge
 
-def _pairs(text: str, field: str) -> list[tuple[str, str]]:
-    out = []
-    for item in filter(None, (part.strip() for part in re.split(r"[,\n]", text))):
-        cause, arrow, effect = item.partition("->")
-        if not arrow or not cause.strip() or not effect.strip():
-            raise ValueError(f"{field} must hold edges like a->b, but holds {item!r}")
-        out.append((cause.strip(), effect.strip()))
-    return out
+        return Knowledge.read(self.tiers, self.forbidden, self.required)
 
 
 class DiscoverOutput(Outputs):
@@ -413,9 +394,7 @@ class DiscoverOutput(Outputs):
     stability: Figure | None
     next_intervention: str
     notes: Table
-    graphml: Artifact
-    dot: Artifact
-    json_graph: Artifact
+    graphs: list[Artifact]
 
 
 @service(
@@ -440,64 +419,43 @@ def discover(inputs: DiscoverInput, job: Job) -> DiscoverOutput:
     Where no edge was found, the table of undecided pairs says for which of them so few rows could not have shown one:
     no edge there means not known, not absent.
     """
-    import numpy as np
-
     from colonnade.causal import export, plots
-    from colonnade.causal.discovery import Knowledge
     from colonnade.causal.discovery import discover as find
     from colonnade.causal.influence import next_intervention
     from colonnade.causal.table import read_table
 
     table = read_table(inputs.table.path, inputs.target_column)
-    tiers = [[n.strip() for n in tier.split(",") if n.strip()] for tier in inputs.tiers.split("|") if tier.strip()]
-    knowledge = Knowledge(tiers, _pairs(inputs.forbidden, "forbidden"), _pairs(inputs.required, "required"))
-    job.log(f"{len(table.values)} rows of {len(table.names)} variables, {int((table.target >= 0).sum())} with one set.")
+    rows = len(table.values)
+    job.log(f"{rows} rows of {len(table.names)} variables, {int((table.target >= 0).sum())} with one set.")
     found = find(
-        table, inputs.method, alpha=inputs.alpha, knowledge=knowledge, bootstrap=inputs.bootstrap,
+        table, inputs.method, alpha=inputs.alpha, knowledge=inputs.knowledge(), bootstrap=inputs.bootstrap,
         max_lag=inputs.max_lag, seed=job.seed, progress=partial(job.track, label="Bootstrap"),
     )  # fmt: skip
-    edges, open_pairs = np.argwhere(found.adjacency), np.argwhere(found.undecided & ~found.adjacency)
+    advice = "Ask for bootstrap samples to learn which variable to set next."
     if found.samples:
         best = table.names[next_intervention(found.samples)[0]]
         advice = f"Set {best} next: of all variables it tells the bootstrap graphs apart best."
-    else:
-        advice = "Ask for bootstrap samples to learn which variable to set next."
-
-    def column(matrix: Any) -> list[float | None]:
-        return [None if np.isnan(matrix[i, j]) else float(f"{matrix[i, j]:.3g}") for i, j in edges]
-
+    kinds = {"graph.graphml": "application/xml", "graph.dot": "text/vnd.graphviz", "graph.json": "application/json"}
+    written = {"graph.graphml": export.graphml, "graph.dot": export.dot, "graph.json": export.to_json}
+    files = [job.artifact(name, write(found), media_type=kinds[name]) for name, write in written.items()]
     return DiscoverOutput(
         edges=Table.of(
-            {
-                "cause": [table.names[i] for i, _ in edges],
-                "effect": [table.names[j] for _, j in edges],
-                "direction known": [not bool(found.adjacency[j, i]) for i, j in edges],
-                "p-value": column(found.pvalue),
-                "strength": column(found.strength),
-                "stability": column(found.stability),
-                "lag": [int(found.lag[i, j]) for i, j in edges],
-            },
-            title="Edges",
+            export.edge_columns(found), title="Edges",
             caption="Stability: share of bootstrap samples with the edge. Strength: total variation (interventional), "
             "weight (NOTEARS) or correlation (PCMCI).",
         ),
         undecided=Table.of(
-            {"cause": [table.names[i] for i, _ in open_pairs], "effect": [table.names[j] for _, j in open_pairs]},
-            title=f"Not identifiable with {len(table.values)} rows",
+            export.undecided_columns(found), title=f"Not identifiable with {rows} rows",
             caption="An edge of 0.02 nats could have been missed here.",
         ),
-        graph=Figure.of(plots.graph_figure(found.adjacency, table.names, labels=found.pvalue), title="Causal graph"),
+        graph=Figure.of(
+            plots.graph_figure(found.adjacency, table.names, labels=found.pvalue), title="Causal graph"
+        ),
         stability=Figure.of(plots.heatmap(found.stability, table.names), title="Stability") if found.samples else None,
         next_intervention=advice,
         notes=Table.of({"note": list(found.notes)}, title="Notes"),
-        graphml=job.artifact(
-            "graph.graphml", export.graphml(found), title="Graph (GraphML)", media_type="application/xml"
-        ),
-        dot=job.artifact("graph.dot", export.dot(found), title="Graph (DOT)", media_type="text/vnd.graphviz"),
-        json_graph=job.artifact(
-            "graph.json", export.to_json(found), title="Graph (JSON)", media_type="application/json"
-        ),
-    )
+        graphs=files,
+    )  # fmt: skip
 
 
 class PlanInput(WorldInputs):
@@ -532,13 +490,11 @@ class PlanOutput(Outputs):
 )
 def plan(inputs: PlanInput, job: Job) -> PlanOutput:
     """All planners face the same starts and goals. The film shows the best one: above the way, below the goal."""
-    import numpy as np
-
     from colonnade.causal import plots
-    from colonnade.causal.data import Transitions
     from colonnade.causal.metrics import bootstrap_interval
     from colonnade.causal.models import WorldModel
     from colonnade.causal.planning import plan as run
+    from colonnade.causal.planning import side_by_side
 
     world = inputs.make_world()
     model = None if inputs.model is None else WorldModel.load(inputs.model.path)
@@ -558,14 +514,8 @@ def plan(inputs: PlanInput, job: Job) -> PlanOutput:
             {"planner": name, "reward": float(done.reward.mean()), "reward low": low, "reward high": high,
              "success": 100 * float(done.success.mean())}
         )  # fmt: skip
-    best = plans["model" if model else "oracle"]
-    shown = range(min(6, inputs.episodes))
-    data = Transitions(world, best.states, best.actions, np.zeros_like(best.actions, np.uint8), best.fixed, best.shapes)
-    frames = [data.draw(np.full(inputs.steps + 1, e), best.states[e]) for e in shown]
-    goals = [np.repeat(data.draw(np.array([e]), best.goal[e : e + 1]), inputs.steps + 1, 0) for e in shown]
-    plots.film(
-        np.stack([np.concatenate(pair, 1) for pair in zip(frames, goals, strict=True)]), job.files / "plan.gif", 6
-    )
+    frames = side_by_side(world, plans["model" if model else "oracle"], 6)
+    plots.film(frames, job.files / "plan.gif", columns=6)
     return PlanOutput(
         results=_rows_table(rows, "Planners", "Reward with 95 % bootstrap interval; success in percent."),
         chart=Figure.of(plots.bars({"success": {row["planner"]: row["success"] for row in rows}}, "success (%)")),

@@ -259,7 +259,7 @@ class ChemistrySimulator(Simulator):
         return arrays["colour"]
 
     def do(self, variable: int, value: int) -> None:
-        """Set one variable in every sub-environment; what depends on it now follows with the noise it has.
+        """Set one variable in every sub-environment; variables whose parents change follow with the noise they have.
 
         Unlike a step, which draws new noise, this is the pure effect of the intervention: setting a variable to the
         value it has changes nothing. Delayed edges do not act.
@@ -270,20 +270,21 @@ class ChemistrySimulator(Simulator):
         check_range("object", variable, 0, self.colour.shape[1] - 1)
         check_range("color", value, 0, self.world.colors - 1)
         graph = self.world.structure
-        moved = {variable}
+        changed = np.zeros(self.colour.shape, bool)
+        changed[:, variable] = self.colour[:, variable] != value
         self.colour[:, variable] = value
         for node in graph.order:
             parents = graph.parents(node)
-            if node == variable or not moved & {p for p in parents if graph.lags[p, node] == 0}:
+            lags = [int(graph.lags[p, node]) for p in parents]
+            pairs = list(zip(parents, lags, strict=True))
+            rows = np.flatnonzero(changed[:, [p for p, lag in pairs if lag == 0]].any(1))
+            if node == variable or not len(rows):
                 continue
-            moved.add(node)
-            lags = [graph.lags[p, node] for p in parents]
-            values = [
-                self.colour[:, p] if lag == 0 else self.past[:, lag - 1, p]
-                for p, lag in zip(parents, lags, strict=True)
-            ]
+            values = [self.colour[rows, p] if lag == 0 else self.past[rows, lag - 1, p] for p, lag in pairs]
             cumulative = np.cumsum(self.world.mechanisms[node].law(np.stack(values, 1)), 1)
-            self.colour[:, node] = (self.noise[:, node, None] >= cumulative[:, :-1]).sum(1)
+            new = (self.noise[rows, node, None] >= cumulative[:, :-1]).sum(1)
+            changed[rows, node] = self.colour[rows, node] != new
+            self.colour[rows, node] = new
 
 
 def simulator(world: World, batch: int, threads: int = 1, backend: str = "auto") -> Simulator:
