@@ -124,7 +124,7 @@ def test_refusals(cost, start, words):
 def test_blocked_start_is_said_plainly():
     cost = np.ones((4, 4))
     cost[0, 0] = np.inf
-    with pytest.raises(NoPath, match="start .* inside an obstacle"):
+    with pytest.raises(NoPath, match=r"start .* inside an obstacle"):
         plan_path(cost, (0, 0), (3, 3))
 
 

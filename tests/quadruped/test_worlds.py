@@ -118,24 +118,34 @@ def test_random_worlds_follow_their_seed():
     assert one == two != other
 
 
+GOOD = {"bounds": [0, -2, 5, 5]}
+BOX = {"x": 2, "y": 2, "length": 1, "width": 1}
+WALL = {"x": 2, "y": 1, "yaw": 0, "span": 3}
+
+
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("data", "words"),
     [
-        ("{", "could not be read"),
-        ("[1, 2]", "could not be read"),
-        (json.dumps({"bounds": [0, 0, 5, 5], "start": [9, 9, 0]}), "start must lie within"),
-        (json.dumps({"bounds": [0, 0, 5, 5], "goal": [2, 2], "obstacles": [{"x": 2, "y": 2, "length": 1, "width": 1}]}), "goal must be free"),
-        (json.dumps({"bounds": [0, 0, 5]}), "bounds holds 3"),
-        (json.dumps({"bounds": [0, 0, 1e9, 5]}), "bounds must span"),
-        (json.dumps({"bounds": [0, -2, 5, 5], "walls": [{"x": 2, "y": 1, "yaw": 0, "span": 3, "width": 0.2}]}), "width must be at least 0.35"),
-        (json.dumps({"bounds": [0, -2, 5, 5], "walls": [{"x": 2, "y": 1, "yaw": 0, "span": 3, "width": 0.6, "sill": 0.5, "lintel": 0.4}]}), "lintel must be above"),
-        (json.dumps({"bounds": [0, -2, 5, 5], "obstacles": [{"x": "no", "y": 2, "length": 1, "width": 1}]}), "finite number"),
-        (json.dumps({"bounds": [0, -2, 5, 5], "unknown": 3}), "could not be read"),
+        ([1, 2], "could not be read"),
+        ({"bounds": [0, 0, 5, 5], "start": [9, 9, 0]}, "start must lie within"),
+        ({"bounds": [0, 0, 5, 5], "goal": [2, 2], "obstacles": [BOX]}, "goal must be free"),
+        ({"bounds": [0, 0, 5]}, "bounds holds 3"),
+        ({"bounds": [0, 0, 1e9, 5]}, "bounds must span"),
+        (GOOD | {"walls": [WALL | {"width": 0.2}]}, "width must be at least 0.35"),
+        (GOOD | {"walls": [WALL | {"width": 0.6, "sill": 0.5, "lintel": 0.4}]}, "lintel must be above"),
+        (GOOD | {"obstacles": [BOX | {"x": "no"}]}, "finite number"),
+        (GOOD | {"unknown": 3}, "could not be read"),
     ],
-)  # fmt: skip
-def test_bad_worlds_are_refused_in_one_sentence(text, words):
+)
+def test_bad_worlds_are_refused_in_one_sentence(data, words):
     with pytest.raises(InputError, match=words):
-        World.from_json(text)
+        World.from_json(json.dumps(data))
+
+
+def test_what_is_not_json_is_refused():
+    for text in ("{", "", "NaN", "[" * 100_000):
+        with pytest.raises(InputError, match="could not be read"):
+            World.from_json(text)
 
 
 def test_overlapping_windows_and_crowds_are_refused():

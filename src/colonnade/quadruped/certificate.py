@@ -19,7 +19,7 @@ from colonnade.quadruped.jump_spec import FEET_IN_PHASE, Array, JumpPlan, Window
 from colonnade.quadruped.planar import planar_model
 from colonnade.quadruped.robot import Robot
 
-DEFECT_LIMIT = 0.01  # m and rad per interval
+DEFECT_LIMIT = 0.02  # m and rad per interval of some 20 ms: what the midpoint rule may be off by
 SAMPLES = 20  # per interval, for clearance
 TALL = 5.0  # m, how far a wall goes up and down
 

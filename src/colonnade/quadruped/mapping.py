@@ -131,9 +131,11 @@ class ElevationMap:
         width = float(reach.max() - reach.min()) + self.cell
         middle = middle + along * (reach.max() + reach.min()) / 2
         yaw = math.atan2(along[0], -along[1])
+        # Cells at the posts mix post and opening: the outermost tenth or two are left out.
         tops = ceiling[rows, columns]
-        lintel = float(tops[np.isfinite(tops)].min()) if np.isfinite(tops).any() else math.inf
-        sill = float(floor[rows, columns].max())
+        tops = tops[np.isfinite(tops)]
+        lintel = float(np.quantile(tops, 0.2, method="lower")) if len(tops) else math.inf
+        sill = float(np.quantile(floor[rows, columns], 0.9, method="higher"))
         across = np.array([-along[1], along[0]])
         cells = np.stack([columns, rows], axis=1) * self.cell @ across
         depth = max(float(cells.max() - cells.min()) - self.cell, 0.0)

@@ -31,6 +31,7 @@ from colonnade.quadruped.trial import hold
 from colonnade.quadruped.world import World
 
 Outcome = Literal["reached", "fell", "no path", "stuck", "too long", "diverged"]
+CLEAR = 0.25  # m walked straight on after a landing
 IDLE = Command(vx=1e-9)  # trots on the spot
 
 
@@ -146,6 +147,7 @@ class Mission:
         self.paths: list[list[tuple[float, float]]] = []
         self.done_jumps: list[JumpPlan] = []
         self.banned: set[tuple[int, int]] = set()
+        self.passed: set[int] = set()
         self._ticks = 0
         self._last = self.sim.state.position[:2].copy()
         self._turned = False
@@ -325,11 +327,26 @@ class Mission:
                 self._enter("land")
             self._physics(tracker.torque(sim.state, sim.contact, k * 1e-3), 1)
         self.metrics.jumps += 1
+        self.passed.add(passage.key[0])
         self.done_jumps.append(plan)
         self._turned = False
         self._enter("recover")
         self.walker.reset()
         self._stand(0.4)
+        self._leave_wall(passage)
+
+    def _leave_wall(self, passage: Passage) -> None:
+        """Straight on before any turn: turning where it landed, the robot would brush the wall with a rear knee."""
+        until = self.sim.time + 1.5
+        while self.sim.time < until:
+            state = self.sim.state
+            ahead = state.position[:2] + 0.4 * np.array([math.cos(passage.yaw), math.sin(passage.yaw)])
+            _, room = self._cost()
+            along, _, _ = self._off(passage)
+            if along > passage.plan.length + CLEAR or room[self.map.index(ahead[0], ahead[1])] < 0.2:
+                break
+            turn = (passage.yaw - state.rpy[2] + math.pi) % (2 * math.pi) - math.pi
+            self._run(Command(0.3, 0.0, float(np.clip(2 * turn, -0.5, 0.5))), 0.1)
 
     # --- moving -----------------------------------------------------------------------------------
 
@@ -367,11 +384,11 @@ class Mission:
             self._remember(self.map.windows())
 
     def _remember(self, found: list[FoundWindow]) -> None:
-        """Keep each window's best view; a later, smaller view of a known one does not replace it."""
+        """Keep each window's latest good view: not a much smaller one, and none from behind once it is passed."""
         for window in found:
             for index, old in enumerate(self.known):
                 if math.hypot(window.x - old.x, window.y - old.y) < 0.5:
-                    if window.cells >= old.cells:
+                    if window.cells >= 0.7 * old.cells and index not in self.passed:
                         self.known[index] = window
                     break
             else:

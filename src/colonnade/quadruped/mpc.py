@@ -100,9 +100,9 @@ class ConvexMPC:
 
 @njit(cache=True)
 def _condense(  # noqa: PLR0912, PLR0915 (one compiled kernel)
-    pose: Array, rate: Array, pose_reference: Array, rate_reference: Array, arms: Array, contact: NDArray[np.bool_],
-    dt: float, mass: float, inertia: Array, pose_weight: Array, rate_weight: Array, force_weight: float, friction: float,
-    press: float,
+    pose: Array, rate: Array, pose_reference: Array, rate_reference: Array, arms: Array,
+    contact: NDArray[np.bool_], dt: float, mass: float, inertia: Array, pose_weight: Array, rate_weight: Array,
+    force_weight: float, friction: float, press: float,
 ) -> tuple[Array, Array, Array, Array, NDArray[np.int64]]:  # fmt: skip
     steps = contact.shape[0]
     count = 0
