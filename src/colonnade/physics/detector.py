@@ -1,12 +1,14 @@
 """A fast detector with energy flow, vectorised over all particles of many collisions.
 
-Efficiencies, resolutions, tower sizes and thresholds are those of the ATLAS card of Delphes 3 (arXiv:1307.6346,
-`delphes_card_ATLAS.tcl`), without the magnetic field and the forward calorimeter: charged particles enter the tower
-of their direction at the vertex, and nothing is seen beyond |eta| = 3.2.
+Efficiencies, resolutions and thresholds are those of the ATLAS card of Delphes 3 (arXiv:1307.6346,
+`delphes_card_ATLAS.tcl`), the towers 0.1 x 10 degrees as in its earlier releases, without the magnetic field and the
+forward calorimeter: charged particles enter the tower of their direction at the vertex, and nothing is seen beyond
+|eta| = 3.2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 COVERAGE = 3.2  # largest |eta| seen
-ECAL_CELL = (0.0174, np.pi / 180)
-HCAL_CELL = (0.1, np.pi / 18)
+CELL = (0.1, np.pi / 18)  # size of a tower in eta and phi
 ECAL_MIN, HCAL_MIN = 0.5, 1.0  # GeV
 SIGNIFICANCE = 2.0  # an excess over the tracks below this many sigma is no neutral particle
 INVISIBLE = (12, 14, 16)
@@ -72,10 +73,8 @@ def energy_flow(particles: Particles, charge: NDArray[np.int64], rng: np.random.
     track_energy = np.zeros(len(pt))
     track_energy[tracked] = tracks.p4[:, 0]
     # In the tower a track takes the place of its particle's own share of the energy.
-    photons = _towers(place, deposit * share, track_energy * share, ECAL_CELL, ecal_resolution, ECAL_MIN, rng)
-    hadrons = _towers(
-        place, deposit * (1 - share), track_energy * (1 - share), HCAL_CELL, hcal_resolution, HCAL_MIN, rng
-    )
+    photons = _towers(place, deposit * share, track_energy * share, ecal_resolution, ECAL_MIN, rng)
+    hadrons = _towers(place, deposit * (1 - share), track_energy * (1 - share), hcal_resolution, HCAL_MIN, rng)
     found = [tracks, photons, hadrons]
     merged = Particles(*(np.concatenate([getattr(p, name) for p in found]) for name in ("p4", "pdg", "event")))
     return merged.take(np.argsort(merged.event, kind="stable"))
@@ -93,7 +92,7 @@ def track_efficiency(pt: Array, eta: Array, kind: NDArray[np.int64]) -> Array:
         np.where(soft, 0.50, np.where(hard, 0.90, 0.83)),
     )
     found = np.where(kind == 13, muon, np.where(kind == 11, electron, hadron))
-    return np.where((pt > 0.1) & (np.abs(eta) <= 2.5), found, 0.0)
+    return np.asarray(np.where((pt > 0.1) & (np.abs(eta) <= 2.5), found, 0.0), float)
 
 
 _TRACK_TERMS = {  # |eta| up to 0.5, 1.5, 2.5: constant term and slope in 1/GeV
@@ -107,7 +106,8 @@ def track_resolution(pt: Array, eta: Array, kind: NDArray[np.int64]) -> Array:
     """Relative momentum resolution of tracks; pt in GeV, kind = |PDG|."""
     ring = np.minimum(np.searchsorted([0.5, 1.5], np.abs(eta)), 2)
     terms = {name: np.sqrt(a[ring] ** 2 + (pt * b[ring]) ** 2) for name, (a, b) in _TRACK_TERMS.items()}
-    return np.where(kind == 13, terms["muon"], np.where(kind == 11, terms["electron"], terms["hadron"]))
+    lepton = np.where(kind == 11, terms["electron"], terms["hadron"])
+    return np.asarray(np.where(kind == 13, terms["muon"], lepton), float)
 
 
 def ecal_resolution(energy: Array, eta: Array) -> Array:
@@ -122,33 +122,32 @@ def hcal_resolution(energy: Array, eta: Array) -> Array:
     return np.where(np.abs(eta) <= 1.7, central, endcap)
 
 
-def _towers(  # type: ignore[no-untyped-def]
+def _towers(
     place: tuple[NDArray[np.int64], Array, Array],
     deposit: Array,
     tracked: Array,
-    cell: tuple[float, float],
-    resolution,
+    resolution: Callable[[Array, Array], Array],
     threshold: float,
     rng: np.random.Generator,
 ) -> Particles:
     """Neutral objects of one calorimeter: the smeared tower energy that its tracks do not account for."""
     filled = deposit > 0
     event, eta, phi = (values[filled] for values in place)
-    rows, columns = int(np.ceil(2 * COVERAGE / cell[0])) + 1, int(round(2 * np.pi / cell[1]))
-    row = ((eta + COVERAGE) / cell[0]).astype(np.int64)
-    column = np.minimum(((phi + np.pi) / cell[1]).astype(np.int64), columns - 1)
+    rows, columns = int(np.ceil(2 * COVERAGE / CELL[0])) + 1, round(2 * np.pi / CELL[1])
+    row = ((eta + COVERAGE) / CELL[0]).astype(np.int64)
+    column = np.minimum(((phi + np.pi) / CELL[1]).astype(np.int64), columns - 1)
     key, inverse = np.unique((event * rows + row) * columns + column, return_inverse=True)
     energy = np.bincount(inverse, deposit[filled], len(key))
     known = np.bincount(inverse, tracked[filled], len(key))
-    centre = (key // columns % rows + 0.5) * cell[0] - COVERAGE
+    centre = (key // columns % rows + 0.5) * CELL[0] - COVERAGE
     measured = np.maximum(energy + resolution(energy, centre) * rng.standard_normal(len(key)), 0)
     excess = measured - known
     kept = (excess > threshold) & (excess > SIGNIFICANCE * resolution(np.maximum(measured, 1e-9), centre) * (known > 0))
     kept &= measured > SIGNIFICANCE * resolution(np.maximum(measured, 1e-9), centre)
     key, excess, centre = key[kept], excess[kept], centre[kept]
     spread = rng.random((2, len(key))) - 0.5
-    at_eta = centre + spread[0] * cell[0]
-    at_phi = (key % columns + 0.5 + spread[1]) * cell[1] - np.pi
+    at_eta = centre + spread[0] * CELL[0]
+    at_phi = (key % columns + 0.5 + spread[1]) * CELL[1] - np.pi
     pt = excess / np.cosh(at_eta)
     p4 = np.stack([excess, pt * np.cos(at_phi), pt * np.sin(at_phi), pt * np.sinh(at_eta)], axis=1)
     return Particles(p4, np.zeros(len(key), np.int64), key // columns // rows)
