@@ -132,7 +132,7 @@ def _towers(
 ) -> Particles:
     """Neutral objects of one calorimeter: the smeared tower energy that its tracks do not account for."""
     filled = deposit > 0
-    event, eta, phi = (values[filled] for values in place)
+    event, eta, phi = place[0][filled], place[1][filled], place[2][filled]
     rows, columns = int(np.ceil(2 * COVERAGE / CELL[0])) + 1, round(2 * np.pi / CELL[1])
     row = ((eta + COVERAGE) / CELL[0]).astype(np.int64)
     column = np.minimum(((phi + np.pi) / CELL[1]).astype(np.int64), columns - 1)
