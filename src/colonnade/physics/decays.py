@@ -334,3 +334,21 @@ def _refuse(wrong: NDArray[np.bool_], mother: NDArray[Any], sentence: str) -> No
         event, node = np.argwhere(wrong)[0]
         told = {"event": event, "node": node, "value": mother[event, node], "last": mother.shape[1] - 1}
         raise PhysicsError(sentence.format(**told))
+
+
+def count_decays(trees: Trees, pdg: int) -> list[tuple[tuple[int, ...], float, float]]:
+    """Decays of the first B (index 1) by the Belle II table: (daughters, fraction in the table, fraction found)."""
+    from colonnade.physics.decay_table import belle2_table
+
+    found: dict[tuple[int, ...], int] = {}
+    event, node = np.nonzero(trees.mother == 1)
+    first = np.searchsorted(event, np.arange(len(trees.pdg)))
+    for begin, end in zip(first, [*first[1:], len(event)], strict=True):
+        key = tuple(sorted(int(p) for p in trees.pdg[event[begin:end], node[begin:end]]))
+        found[key] = found.get(key, 0) + 1
+    expected: dict[tuple[int, ...], float] = {}
+    for fraction, daughters in belle2_table().modes(pdg):
+        key = tuple(sorted(daughters))
+        expected[key] = expected.get(key, 0.0) + fraction
+    rows = [(key, fraction, found.get(key, 0) / len(trees.pdg)) for key, fraction in expected.items()]
+    return sorted(rows, key=lambda row: -row[1])

@@ -137,8 +137,8 @@ def _towers(
     row = ((eta + COVERAGE) / CELL[0]).astype(np.int64)
     column = np.minimum(((phi + np.pi) / CELL[1]).astype(np.int64), columns - 1)
     key, inverse = np.unique((event * rows + row) * columns + column, return_inverse=True)
-    energy = np.bincount(inverse, deposit[filled], len(key))
-    known = np.bincount(inverse, tracked[filled], len(key))
+    energy = np.asarray(np.bincount(inverse, deposit[filled], len(key)), float)
+    known = np.asarray(np.bincount(inverse, tracked[filled], len(key)), float)
     centre = (key // columns % rows + 0.5) * CELL[0] - COVERAGE
     measured = np.maximum(energy + resolution(energy, centre) * rng.standard_normal(len(key)), 0)
     excess = measured - known

@@ -43,12 +43,14 @@ class Builder:
         nodes: most nodes of a jet (the hardest are kept).
         k: neighbours of a jet's constituent.
         scale: what was fitted on training events (see `fit`).
+        warned: the loss of soft constituents was reported already.
     """
 
     name: str
     nodes: int = 100
     k: int = 7
     scale: dict[str, Any] = field(default_factory=dict)
+    warned: bool = False
 
     def fit(self, batch: Batch) -> Builder:
         """Learn means and spreads from training events."""
@@ -78,11 +80,10 @@ class Builder:
 
     def _top(self, batch: Batch) -> Graph:
         p4, lost = fv.harden(batch["p4"], self.nodes)
-        if lost > 0.02:
-            warnings.warn(
-                f"{lost:.1%} of the jets have more than {self.nodes} constituents; the softest are left out.",
-                stacklevel=3,
-            )
+        if lost > 0.02 and not self.warned:
+            self.warned = True
+            text = f"{lost:.1%} of these jets have more than {self.nodes} constituents; the softest are left out."
+            warnings.warn(text, stacklevel=3)
         x, points, mask = jet_features(p4)
         near = graphs.knn(points, mask, self.k, self_loops=True)
         return _graph(x, mask, near, p4)

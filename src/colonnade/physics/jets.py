@@ -198,7 +198,7 @@ def _accepted(
     record: _Record, kind: str, rng: np.random.Generator, settings: JetSettings
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
     objects = _reconstructed(record, rng, settings)
-    found, members = _cluster(objects, len(record.offsets) - 1, settings)
+    found, members = cluster(objects, len(record.offsets) - 1, settings)
     keep = np.ones(len(found.p4), bool) if kind == "qcd" else _contains_top(record, found, settings.matching)
     p4 = np.zeros((int(keep.sum()), CONSTITUENTS, 4), np.float32)
     counts = np.zeros(len(p4), np.int32)
@@ -219,7 +219,7 @@ def _reconstructed(record: _Record, rng: np.random.Generator, settings: JetSetti
     return particles.take(~np.isin(np.abs(pdg), (12, 14, 16)))
 
 
-def _cluster(objects: Particles, events: int, settings: JetSettings) -> tuple[Particles, list[NDArray[np.int64]]]:
+def cluster(objects: Particles, events: int, settings: JetSettings) -> tuple[Particles, list[NDArray[np.int64]]]:
     """The at most two hardest anti-kT jets of each event that lie in the window, and their constituents' indices."""
     ak, fastjet = engine("awkward"), engine("fastjet")
     engine("vector").register_awkward()

@@ -214,6 +214,7 @@ class BelleGCN(nn.Module):
         x = self.node(graph.flat)
         for layer in self.convolution:
             x = layer(x, graph.sparse)
+        # 40: about the particles of an event
         found: torch.Tensor = self.out(self.head(graph.pool(x, mean=False) / 40)).squeeze(
             1
         )  # 40: about the particles of an event
