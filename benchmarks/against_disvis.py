@@ -93,10 +93,7 @@ def main() -> None:
     print("                  ms/rotation: wall (best)   cpu (best, median)   ratio cpu (best, median)")
     first = next(iter(commands))
     per = {
-        name: {
-            key: np.array([1e3 * r[name][key] / r[name]["rotations"] for r in rounds])
-            for key in ("wall", "cpu")
-        }
+        name: {key: np.array([1e3 * r[name][key] / r[name]["rotations"] for r in rounds]) for key in ("wall", "cpu")}
         for name in commands
     }
     for name in commands:

@@ -24,9 +24,7 @@ from structure.conftest import read_benchmark81
 TRUE_BELOW, FALSE_ABOVE, UPPER, POOL = 25.0, 30.0, 25.0, 12
 
 
-def pool(
-    structure: Structure, rng: np.random.Generator
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def pool(structure: Structure, rng: np.random.Generator) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Residue numbers of up to 12 true and 12 false pairs."""
     ca = structure.select(structure.atom == "CA")
     sides = [ca.select((ca.chain == chain) & (ca.resname == "LYS")) for chain in "AB"]

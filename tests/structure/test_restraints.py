@@ -34,9 +34,7 @@ atoms = st.builds(
     st.sampled_from(["CA", "CB", "NZ"]),
     st.sampled_from(["", "A", "B"]),
 )
-bounds = st.tuples(st.integers(0, 90_000), st.integers(0, 90_000)).map(
-    lambda b: tuple(x / 1000 for x in sorted(b))
-)
+bounds = st.tuples(st.integers(0, 90_000), st.integers(0, 90_000)).map(lambda b: tuple(x / 1000 for x in sorted(b)))
 single = st.builds(lambda a, b, d: Restraint((a,), (b,), *d), atoms, atoms, bounds)
 side = st.lists(atoms, min_size=1, max_size=4, unique=True).map(tuple)
 many = st.builds(lambda a, b, d: Restraint(a, b, *d), side, side, bounds)

@@ -55,9 +55,7 @@ def test_subsets_are_those_of_disvis_run_without_a_restraint(coarse: Interaction
     assert coarse.joint[-1] == pytest.approx(4113.0995, rel=1e-6)
     only = {i: coarse.joint[(2**7 - 1) ^ (1 << i)] for i in (0, 1, 4)}
     assert [only[i] for i in (0, 1, 4)] == pytest.approx([2731.7009, 2408.5761, 1401.9734], rel=1e-6)
-    assert coarse.leave_one_out()[[0, 1, 4]] == pytest.approx(
-        np.array([*only.values()]) + 4113.0995, rel=1e-6
-    )
+    assert coarse.leave_one_out()[[0, 1, 4]] == pytest.approx(np.array([*only.values()]) + 4113.0995, rel=1e-6)
 
 
 def test_joint_counts_marginalise_to_everything_published(coarse: InteractionSpace) -> None:
@@ -209,9 +207,7 @@ def test_the_search_equals_brute_force(shape: tuple[int, int, int], lower: float
     for search.compiled in (True, False):
         search.__post_init__()
         found = search.run(rotations)
-        assert dict(zip(found.patterns.tolist(), found.weights.tolist(), strict=True)) == pytest.approx(
-            counts
-        )
+        assert dict(zip(found.patterns.tolist(), found.weights.tolist(), strict=True)) == pytest.approx(counts)
         assert np.array_equal(found.space, space)
 
 
@@ -310,9 +306,7 @@ def test_posterior_of_a_planted_false_restraint(seed: int) -> None:
     n, false = 6, int(rng.integers(6))
     patterns = rng.integers(0, 2**n, 200)
     patterns = np.unique(np.append(patterns & ~(1 << false), (2**n - 1) ^ (1 << false)))
-    weights = np.where(
-        patterns == (2**n - 1) ^ (1 << false), 50.0, 1000.0 / (1 + 30.0 ** np.bitwise_count(patterns))
-    )
+    weights = np.where(patterns == (2**n - 1) ^ (1 << false), 50.0, 1000.0 / (1 + 30.0 ** np.bitwise_count(patterns)))
     result = InteractionSpace(
         tuple(crosslink("A 1", "B 2") for _ in range(n)), patterns.astype(np.int64), weights + 1e-9,
         DensityMap(np.zeros((1, 1, 1)), 1.0, np.zeros(3)), 20.83, 648,

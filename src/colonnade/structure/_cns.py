@@ -36,9 +36,7 @@ class _Tokens:
         word = self.word
         if not word or (expected and word.lower() != expected):
             wanted = f"{expected!r}" if expected else "more"
-            raise RestraintError(
-                f"line {self.line}: expected {wanted}, got {word or 'the end of the file'!r}."
-            )
+            raise RestraintError(f"line {self.line}: expected {wanted}, got {word or 'the end of the file'!r}.")
         self.at += 1
         return word
 
@@ -122,7 +120,5 @@ def _one(tokens: _Tokens) -> list[_Term]:
 def _atom(term: _Term, line: int) -> AtomId:
     match = re.fullmatch(r"(-?\d+)([A-Za-z]?)", term.get("resid", ""))
     if match is None:
-        raise RestraintError(
-            f"line {line}: a selection needs one residue number, got {term.get('resid', 'none')!r}."
-        )
+        raise RestraintError(f"line {line}: a selection needs one residue number, got {term.get('resid', 'none')!r}.")
     return AtomId(term.get("segid", ""), int(match[1]), term.get("name", "").upper(), match[2])

@@ -232,17 +232,13 @@ class Search:
         self._spaces[g].index_copy_(0, flat, best)
         return flat, patterns
 
-    def _poses_compiled(
-        self, g: int, rotation: Array, overlap: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _poses_compiled(self, g: int, rotation: Array, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The same in one pass over memory: on a CPU, moving grids costs more than computing on them."""
         centres = (self.pairs.first - self.pairs.second @ rotation.T)[:, ::-1]
         turned, axes = np.empty_like(centres), [np.empty(0)] * 3
         for a in range(3):
             steps = np.arange(self.shape[a], dtype=np.float64)
-            axes[self._axes[g, a]] = (
-                steps if self._signs[g, a] > 0 else (self.shape[a] - steps) % self.shape[a]
-            )
+            axes[self._axes[g, a]] = steps if self._signs[g, a] > 0 else (self.shape[a] - steps) % self.shape[a]
             turned[:, self._axes[g, a]] = centres[:, a]
         flat, patterns = _count_poses(
             torch.view_as_real(overlap).numpy(),
@@ -260,9 +256,7 @@ class Search:
         if shape not in self._points:
             steps = [torch.arange(n, dtype=torch.float32, device=self.device) for n in shape]
             u = torch.cartesian_prod(*steps)
-            self._points[shape] = torch.cat(
-                [u, (u**2).sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1
-            )
+            self._points[shape] = torch.cat([u, (u**2).sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1)
         return self._points[shape]
 
     def _translations(self, g: int, flat: torch.Tensor) -> torch.Tensor:
@@ -369,9 +363,7 @@ class _Tally:
 
     def _merged(self) -> tuple[NDArray[np.int64], Array]:
         patterns, place = np.unique(np.concatenate([part for part, _ in self.parts]), return_inverse=True)
-        weights = np.bincount(
-            place, np.concatenate([part for _, part in self.parts]), minlength=len(patterns)
-        )
+        weights = np.bincount(place, np.concatenate([part for _, part in self.parts]), minlength=len(patterns))
         return patterns, weights.astype(np.float64)
 
     def result(self) -> tuple[NDArray[np.int64], Array]:

@@ -72,9 +72,7 @@ class Restraint:
                     f"{self}: {field} bound {value:g} Å is outside the range of 0 to {MAX_DISTANCE:g} Å."
                 )
         if self.lower > self.upper:
-            raise RestraintError(
-                f"{self}: the lower bound {self.lower:g} Å is above the upper bound {self.upper:g} Å."
-            )
+            raise RestraintError(f"{self}: the lower bound {self.lower:g} Å is above the upper bound {self.upper:g} Å.")
         if not self.first or not self.second:
             raise RestraintError("A restraint needs at least one atom on each side.")
 
@@ -174,9 +172,7 @@ def parse_restraints(text: str) -> list[Restraint]:
     from colonnade.structure._cns import parse_tbl
 
     plain = re.sub(r"[!#{].*", "", text)
-    result = (
-        parse_tbl(text) if re.search(r"^\s*assi", plain, re.MULTILINE | re.IGNORECASE) else parse_disvis(text)
-    )
+    result = parse_tbl(text) if re.search(r"^\s*assi", plain, re.MULTILINE | re.IGNORECASE) else parse_disvis(text)
     if not result:
         raise RestraintError("The restraint file holds no restraints.")
     return result
@@ -203,8 +199,7 @@ def parse_disvis(text: str) -> list[Restraint]:
 def _disvis_line(words: list[str]) -> Restraint:
     if len(words) != 8:
         raise RestraintError(
-            f"expected chain, residue, atom twice and two distances, got {len(words)} words "
-            f"({' '.join(words)!r})"
+            f"expected chain, residue, atom twice and two distances, got {len(words)} words ({' '.join(words)!r})"
         )
     try:
         lower, upper = float(words[6]), float(words[7])

@@ -177,8 +177,7 @@ class InteractionSpace:
         """
         if self.n > DENSE_RESTRAINTS:
             raise RestraintError(
-                f"A table over all subsets of {self.n} restraints is too large; "
-                f"up to {DENSE_RESTRAINTS} have one."
+                f"A table over all subsets of {self.n} restraints is too large; up to {DENSE_RESTRAINTS} have one."
             )
         table = np.zeros(1 << self.n)
         table[self.patterns] = self.weights
@@ -198,9 +197,7 @@ class InteractionSpace:
     def count(self, subset: Sequence[int]) -> float:
         """Weighted number of complexes that satisfy all restraints of `subset` (indices)."""
         if any(not 0 <= i < self.n for i in subset):
-            raise RestraintError(
-                f"subset: {list(subset)} has an index outside the range of 0 to {self.n - 1}."
-            )
+            raise RestraintError(f"subset: {list(subset)} has an index outside the range of 0 to {self.n - 1}.")
         return float(self.weights[self._members[:, list(subset)].all(axis=1)].sum())
 
     def restricted(self, subset: Sequence[int]) -> InteractionSpace:
@@ -240,9 +237,7 @@ class InteractionSpace:
         if size == self.consistent:  # then a subset's complexes satisfy it exactly
             return self._best_of_size(self.patterns[self._members.sum(axis=1) == size], size)
         if self.n > DENSE_RESTRAINTS:
-            raise RestraintError(
-                f"size: for {self.n} restraints only the largest consistent size is searched."
-            )
+            raise RestraintError(f"size: for {self.n} restraints only the largest consistent size is searched.")
         masks = np.arange(1 << self.n)
         return self._best_of_size(masks[np.bitwise_count(masks) == size], size)
 
@@ -358,17 +353,11 @@ def interaction_space(
     for name, value in given.items():
         low, high, unit = BOUNDS[name]
         if not low <= value <= high:
-            raise StructureError(
-                f"{name}: {value:g} {unit} is outside the range of {low:g} to {high:g} {unit}."
-            )
+            raise StructureError(f"{name}: {value:g} {unit} is outside the range of {low:g} to {high:g} {unit}.")
     if len(restraints) > MAX_RESTRAINTS:
-        raise RestraintError(
-            f"restraints: {len(restraints)} are more than the {MAX_RESTRAINTS} of one search."
-        )
+        raise RestraintError(f"restraints: {len(restraints)} are more than the {MAX_RESTRAINTS} of one search.")
     if contacts_from is not None and not 0 <= contacts_from <= len(restraints):
-        raise RestraintError(
-            f"contacts_from: {contacts_from} is outside the range of 0 to {len(restraints)}."
-        )
+        raise RestraintError(f"contacts_from: {contacts_from} is outside the range of 0 to {len(restraints)}.")
     bodies = (_body(fixed, "fixed"), _body(scanning, "scanning"))
     frame = _Frame.around(bodies, interaction_radius, spacing)
     sites = None if contacts_from is None else (_sites(bodies[0]), _sites(bodies[1]))
@@ -403,8 +392,7 @@ class _Frame:
         if np.prod(shape) > MAX_VOXELS:
             size = " x ".join(map(str, shape))
             raise StructureError(
-                f"spacing: {spacing:g} Å needs a grid of {size} voxels, more than {MAX_VOXELS}; "
-                "use a wider one."
+                f"spacing: {spacing:g} Å needs a grid of {size} voxels, more than {MAX_VOXELS}; use a wider one."
             )
         return cls(shape, origin, spacing, bodies[1].xyz.mean(axis=0))
 

@@ -61,9 +61,7 @@ def radii(structure: Structure) -> Array:
     return np.array([VDW_RADII.get(element, DEFAULT_RADIUS) for element in structure.element.tolist()])
 
 
-def grid_frame(
-    fixed: Structure, scanning: Structure, margin: float, spacing: float
-) -> tuple[tuple[int, ...], Array]:
+def grid_frame(fixed: Structure, scanning: Structure, margin: float, spacing: float) -> tuple[tuple[int, ...], Array]:
     """Shape (Z, Y, X) and origin of a grid on which `scanning` fits around `fixed` in every orientation.
 
     The box of the fixed atoms grows on every side by the radius of the scanning body about its mean position,
