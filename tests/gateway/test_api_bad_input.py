@@ -108,7 +108,9 @@ def test_what_is_no_json_for_us_is_refused(api: Any, text: str) -> None:
 
 
 def test_bytes_that_are_no_text_are_refused(api: Any) -> None:
-    refused(api.post(SIGNAL, content=b'{"inputs": {"label": "\xff"}}', headers={"content-type": "application/json"}), 422)
+    refused(
+        api.post(SIGNAL, content=b'{"inputs": {"label": "\xff"}}', headers={"content-type": "application/json"}), 422
+    )
 
 
 def test_another_media_type_is_refused(api: Any) -> None:
@@ -335,7 +337,9 @@ def test_many_uploads_at_once_are_all_kept(api: Any) -> None:
     answers: list[Any] = []
 
     def send(number: int) -> None:
-        answers.append(api.put(f"/api/v1/uploads/{number}.txt", content=b"same" if number % 2 else str(number).encode()))
+        answers.append(
+            api.put(f"/api/v1/uploads/{number}.txt", content=b"same" if number % 2 else str(number).encode())
+        )
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
     began = time.monotonic()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ended, submit, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from colonnade.gateway.core import Gateway
 from colonnade.gateway.events import tail
 from colonnade.gateway.files import TooLarge
 from colonnade.gateway.store import JobRow, Refused, UnknownJob
+from conftest import ended, submit, until
 
 
 def succeed(gateway: Gateway, row: JobRow) -> JobRow:

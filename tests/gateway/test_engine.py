@@ -11,12 +11,12 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import PATIENCE, ended, in_state, submit, until, value
 
 from colonnade import runner
 from colonnade.gateway.attempt import Record
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.order import Limits
+from conftest import PATIENCE, ended, in_state, submit, until, value
 
 KILLED_WITHIN = 5.0  # the gateway aims at 2 s; this leaves room for a busy machine
 
@@ -309,9 +309,8 @@ def small_disk(tmp_path: Path) -> Any:
 
 
 def test_a_full_disk(small_disk: Path) -> None:
-    from conftest import settings
-
     from colonnade.gateway.store import Unavailable
+    from conftest import settings
 
     gateway = Gateway(settings(small_disk / "data"))
     gateway.start()
@@ -338,9 +337,8 @@ def test_a_full_disk(small_disk: Path) -> None:
 def test_a_locked_database(tmp_path: Path) -> None:
     import sqlite3
 
-    from conftest import settings
-
     from colonnade.gateway.store import Unavailable
+    from conftest import settings
 
     gateway = Gateway(settings(tmp_path / "data", busy_timeout=0.2))
     gateway.start()

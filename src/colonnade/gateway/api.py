@@ -139,13 +139,24 @@ def rerun_job(gateway: Behind, row: TheJob, response: Response) -> views.Job:
     return views.job_view(gateway, again)
 
 
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "Give it as `Last-Event-ID` to go on behind this event."},
+        "event": {"type": "string", "description": "`state`, `progress`, `log` or `preview`."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["data"],
+}
+
+
 @router.get(
     "/jobs/{id}/events",
     tags=["jobs"],
     operation_id="watch_job",
     response_class=EventSourceResponse,
     responses=responses(404, 422)
-    | {200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    | {200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": _EVENT}}}},
 )
 async def watch_job(
     gateway: Behind,
@@ -166,9 +177,9 @@ async def _events(gateway: Gateway, id: str, start: int) -> AsyncIterator[Server
 
 # --- results -------------------------------------------------------------------------------------
 
-_BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {"schema": {"format": "binary"}}}}
-}
+
+def _bytes(media_type: str = "application/octet-stream") -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "The file.", "content": {media_type: {"schema": {"format": "binary"}}}}}
 
 
 @router.get(
@@ -195,7 +206,7 @@ def list_files(gateway: Behind, row: TheJob) -> list[views.ResultFile]:
     tags=["results"],
     operation_id="get_file",
     response_class=FileResponse,
-    responses=responses(404, 409, 507) | _BYTES,
+    responses=responses(404, 409, 507) | _bytes("*/*"),
 )
 def get_file(gateway: Behind, row: TheJob, name: str) -> Response:
     """One file of a job, as an attachment."""
@@ -207,7 +218,7 @@ def get_file(gateway: Behind, row: TheJob, name: str) -> Response:
     tags=["results"],
     operation_id="get_report",
     response_class=FileResponse,
-    responses=responses(404, 409, 507) | _BYTES,
+    responses=responses(404, 409, 507) | _bytes(),
 )
 def get_report(gateway: Behind, row: TheJob) -> FileResponse:
     """The report of a job: one HTML file that needs nothing else."""
@@ -219,7 +230,7 @@ def get_report(gateway: Behind, row: TheJob) -> FileResponse:
     tags=["results"],
     operation_id="get_archive",
     response_class=StreamingResponse,
-    responses=responses(404, 409, 507) | _BYTES,
+    responses=responses(404, 409, 507) | _bytes("application/zip"),
 )
 def get_archive(gateway: Behind, row: TheJob) -> StreamingResponse:
     """The complete run directory as a zip: inputs, events, results, files, report, RO-Crate."""

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -117,7 +117,7 @@ def serve(settings: Settings) -> int:
         app, access_log=False, log_level="warning", timeout_graceful_shutdown=CLOSING, server_header=False
     )
     server = _Announcing(config, first_address(settings, app.state.access.token))
-    with listener:
+    with listener, suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; the server has closed in order by then
         server.run(sockets=[listener])
     return 0
 

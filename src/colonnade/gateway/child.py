@@ -26,46 +26,71 @@ log = logging.getLogger(__name__)
 MAX_REFUSED = 10_000
 
 
+@dataclass(frozen=True)
+class Line:
+    """A keeper's process and the pipe to it."""
+
+    pid: int
+    pipe: Connection
+
+
 class Jobs:
     """The jobs that this worker runs, by key. One of them exists in each worker process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._keepers: dict[str, tuple[int, Connection]] = {}
+        self._running: dict[str, Line] = {}
+        self._spare: Line | None = None  # forked in advance: the next job need not wait for it
         self._refused: dict[str, None] = {}
         self._closed = False
 
     def run(self, order: Order) -> Outcome:
         """Run one attempt to its end; blocks the calling thread."""
-        context = multiprocessing.get_context("forkserver")
-        ours, theirs = context.Pipe()
-        with ours:
+        with self._lock:
+            if self._closed:
+                return Outcome("lost", "The worker stopped.")
+            if order.key in self._refused:
+                return Outcome("cancelled", CANCELLED)
+            line = self._give(order)
+            self._running[order.key] = line
+        threading.Thread(target=self.prepare, daemon=True).start()
+        try:
+            outcome: Outcome = line.pipe.recv()
+            return outcome
+        except (EOFError, OSError):
+            return self._after_loss(order)
+        finally:
             with self._lock:
-                if self._closed:
-                    return Outcome("lost", "The worker stopped.")
-                if order.key in self._refused:
-                    return Outcome("cancelled", CANCELLED)
-                process = context.Process(target=keep, args=(order, theirs), name=f"job-{order.key}")
-                process.start()
-                theirs.close()
-                self._keepers[order.key] = (process.pid or 0, ours)
+                del self._running[order.key]
+            # The keeper is not waited for: it is the fork server's child, and its last word has been heard.
+            line.pipe.close()
+
+    def _give(self, order: Order) -> Line:
+        """Hand the order to the keeper that waits, or to a new one."""
+        line, self._spare = self._spare, None
+        if line is not None:
             try:
-                outcome: Outcome = ours.recv()
-                return outcome
-            except (EOFError, OSError):
-                return self._after_loss(order)
-            finally:
-                with self._lock:
-                    del self._keepers[order.key]
-                # The keeper is not waited for: it is the fork server's child, and its last word has been heard.
+                line.pipe.send(order)
+                return line
+            except OSError:  # it was killed while it waited
+                line.pipe.close()
+        line = _start_keeper()
+        line.pipe.send(order)
+        return line
+
+    def prepare(self) -> None:
+        """Have a keeper ready for the next job."""
+        with self._lock:
+            if self._spare is None and not self._closed:
+                self._spare = _start_keeper()
 
     def tell(self, key: str, word: str) -> None:
         """Send a word ("cancel", "stop") to a job; one that has not started yet never will."""
         with self._lock:
-            found = self._keepers.get(key)
+            found = self._running.get(key)
             if found is not None:
                 with suppress(OSError):
-                    found[1].send(word)
+                    found.pipe.send(word)
             else:
                 self._refused[key] = None
                 if len(self._refused) > MAX_REFUSED:
@@ -75,19 +100,29 @@ class Jobs:
         """End every job and start no more."""
         with self._lock:
             self._closed = True
-            for _, connection in self._keepers.values():
+            for line in self._running.values():
                 with suppress(OSError):
-                    connection.send("stop")
+                    line.pipe.send("stop")
+            if self._spare is not None:
+                self._spare.pipe.close()
 
     def _after_loss(self, order: Order) -> Outcome:
         """A keeper died without a word: end what it kept."""
         log.warning("The keeper of %s was lost.", order.key)
         found = settle(order.directory, order.attempt)
         with self._lock:
-            self._keepers[order.key] = (0, self._keepers[order.key][1])
-            keepers = {pid for pid, _ in self._keepers.values()}
-            _end_orphans(keepers)
+            others = [line for key, line in self._running.items() if key != order.key]
+            _end_orphans({line.pid for line in [*others, self._spare] if line is not None})
         return found or Outcome("lost", "The keeper was lost.")
+
+
+def _start_keeper() -> Line:
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=keep, args=(theirs,), name="keeper")
+    process.start()
+    theirs.close()
+    return Line(process.pid or 0, ours)
 
 
 def _end_orphans(known: set[int]) -> None:
@@ -148,7 +183,7 @@ class Warm:
         sys.modules["__main__"] = types.ModuleType("__main__")
         processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
         multiprocessing.set_forkserver_preload(["colonnade.gateway.warm", *self.preload])
-        multiprocessing.forkserver.ensure_running()
+        _jobs.prepare()
 
     def teardown(self, worker: Any) -> None:
         close()

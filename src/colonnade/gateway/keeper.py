@@ -37,10 +37,14 @@ LOCK_WAIT = 15.0  # seconds to wait for what is left of an earlier attempt to le
 Reason = Literal["cancelled", "stopped", "walltime", "cpu", "memory"]
 
 
-def keep(order: Order, worker: Connection) -> None:
-    """Run one attempt to its end and tell the worker how it ended; the target of the keeper's process."""
+def keep(worker: Connection) -> None:
+    """Wait for an order, carry it out, tell how it ended; the target of the keeper's process."""
     os.setsid()
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        order: Order = worker.recv()
+    except EOFError:
+        return
     lock = _lock(order.directory)
     if lock is None:
         worker.send(Outcome("lost", "An earlier attempt still holds the run directory."))

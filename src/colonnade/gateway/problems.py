@@ -62,7 +62,7 @@ class Trouble:
     def _read(self, error: Exception) -> tuple[int, str]:
         if isinstance(error, HTTPException):
             self.headers |= error.headers or {}
-            return error.status_code, str(error.detail)
+            return error.status_code, _PLAIN.get((error.status_code, str(error.detail)), str(error.detail))
         if isinstance(error, BadInput):
             self.errors = [FieldProblem(field=p.field, message=p.message, value=p.value) for p in error.problems]
         elif isinstance(error, RequestValidationError):
@@ -78,6 +78,12 @@ class Trouble:
         _log.error("unexpected error", exc_info=error)
         return 500, "The gateway met an internal error; its log tells more."
 
+
+# What the routing itself answers, said in a sentence.
+_PLAIN = {
+    (404, "Not Found"): "There is nothing at this address.",
+    (405, "Method Not Allowed"): "This address does not take that method.",
+}
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadInput, 422),
