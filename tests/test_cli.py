@@ -275,6 +275,21 @@ def test_every_wrong_field_is_named(command: Command) -> None:
     assert len(err.splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(28, "There is no space left on the disk."), (13, "Permission denied: 'run/files/values.csv'.")],
+)
+def test_trouble_with_the_disk_is_one_sentence(
+    command: Command, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str
+) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number), "run/files/values.csv")
+
+    monkeypatch.setattr("colonnade.report.replace_file", refuse)
+    code, out, err = command("run", "sample.numbers", "--json", "--output", "run")
+    assert (code, json.loads(out)["error"], one_sentence(err)) == (1, sentence, sentence)
+
+
 # --- in a fresh process --------------------------------------------------------------------------
 
 

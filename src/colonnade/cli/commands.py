@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import re
 from collections.abc import Callable
@@ -40,9 +41,15 @@ def run(arguments: list[str]) -> int:
         return refuse(ColonnadeError(_sentence(error)), as_json=as_json)
     except ColonnadeError as error:
         return refuse(error, as_json=as_json)
-    except OSError as error:  # a full disk, a closed pipe
-        return refuse(JobFailed(sentence(error)), as_json=as_json)
+    except OSError as error:  # a full disk, a folder that may not be written, a closed pipe
+        return refuse(JobFailed(_trouble(error)), as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def _trouble(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return sentence(error)
+    return f"{error.strerror or type(error).__name__}{f': {error.filename!r}' if error.filename else ''}."
 
 
 def _spelled(arguments: list[str]) -> list[str]:
