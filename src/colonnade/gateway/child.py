@@ -118,11 +118,18 @@ class Jobs:
 
 
 def _start_keeper() -> Line:
+    for _ in range(2):
+        with suppress(EOFError, OSError):  # the fork server was killed this moment; the next call starts another
+            return _fork_keeper()
+    return _fork_keeper()
+
+
+def _fork_keeper() -> Line:
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     process = context.Process(target=keep, args=(theirs,), name="keeper")
-    process.start()
-    theirs.close()
+    with theirs:
+        process.start()
     return Line(process.pid or 0, ours)
 
 
