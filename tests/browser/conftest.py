@@ -23,7 +23,7 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 15_000  # milliseconds after which a page is given up; never a measure of speed
+PATIENCE = 45_000  # milliseconds after which a page is given up; never a measure of speed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +51,13 @@ class Site:
         """Queue a job; its id."""
         body = {"inputs": inputs, "again": again, "seed": seed, "title": title}
         return str(self.api("POST", f"/api/v1/services/{service}/jobs", json=body)["id"])
+
+    def running(self, id: str) -> None:
+        """Wait until a job runs."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        path = f"{self.address}/api/v1/jobs/{id}/events"
+        with httpx.stream("GET", path, headers=headers, timeout=60) as stream:
+            assert any('"running"' in line for line in stream.iter_lines())
 
     def finished(self, service: str, **options: Any) -> str:
         """A job that has ended."""
@@ -92,8 +99,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     executable = os.environ.get("COLONNADE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if executable is None:
         pytest.fail("these tests need Chromium: install the Debian package chromium")

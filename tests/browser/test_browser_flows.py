@@ -231,6 +231,7 @@ def test_a_file_over_the_limit_is_not_even_sent(visit: Any) -> None:
 
 def test_progress_log_and_plot_come_live_and_the_job_is_cancelled(visit: Any, site: Any) -> None:
     id = site.submit("showcase.signal", length=2000, pause=0.05, label="live", again=True)
+    site.running(id)
     page = visit(f"/jobs/{id}")
     count = page.locator(".bar .what span").nth(1)
     expect(count).to_contain_text("of 2000")
@@ -250,6 +251,7 @@ def test_progress_log_and_plot_come_live_and_the_job_is_cancelled(visit: Any, si
 
 def test_the_place_in_the_queue_is_shown(visit: Any, site: Any) -> None:
     first = site.submit("testing.sleep", seconds=100, again=True)
+    site.running(first)
     ids = [site.submit("testing.sleep", seconds=101 + n, again=True) for n in range(3)]
     page = visit(f"/jobs/{ids[2]}")
     expect(page.locator("#why")).to_contain_text("2 jobs come before this one")

@@ -7,6 +7,7 @@ const log = document.getElementById("log");
 const previews = document.getElementById("previews");
 const why = document.getElementById("why");
 const MAX_LINES = 500;
+const PAUSE = 400; // milliseconds between two drawings
 
 const shown = new Map(); // the specification behind each plot, for when the theme changes
 
@@ -15,7 +16,7 @@ source.addEventListener("progress", (event) => progress(JSON.parse(event.data)))
 source.addEventListener("log", (event) => line(JSON.parse(event.data).message));
 source.addEventListener("preview", (event) => {
   const { name, result } = JSON.parse(event.data);
-  preview(name, result);
+  later(name, result);
 });
 source.addEventListener("state", (event) => state(JSON.parse(event.data)));
 source.addEventListener("open", () => { live.dataset.connected = "true"; });
@@ -107,6 +108,23 @@ function line(message) {
 
 /* --- previews ------------------------------------------------------------------------------------- */
 
+const waiting = new Map(); // the newest preview of each name that is still to be shown
+let drawing = false;
+
+/* A job may send previews faster than a browser draws: the newest is shown, those between are left out. */
+async function later(name, result) {
+  waiting.set(name, result);
+  if (drawing) return;
+  drawing = true;
+  while (waiting.size) {
+    const [[next, newest]] = waiting;
+    waiting.delete(next);
+    await preview(next, newest);
+    await new Promise((resolve) => { setTimeout(resolve, PAUSE); });
+  }
+  drawing = false;
+}
+
 function preview(name, result) {
   let place = [...previews.children].find((child) => child.dataset.name === name);
   if (!place) {
@@ -116,8 +134,8 @@ function preview(name, result) {
     previews.append(place);
   }
   place.firstElementChild.textContent = result.title || name;
-  if (result.kind === "figure") draw(place.lastElementChild, name, result.spec);
-  else place.lastElementChild.replaceChildren(table(result));
+  if (result.kind === "figure") return draw(place.lastElementChild, name, result.spec);
+  return place.lastElementChild.replaceChildren(table(result));
 }
 
 function draw(place, name, spec) {
@@ -125,7 +143,7 @@ function draw(place, name, spec) {
   place.setAttribute("role", "group");
   place.setAttribute("aria-label", `${name}, interactive plot`);
   shown.set(name, [place, spec]);
-  window.colonnadeResults.plot(place, spec);
+  return window.colonnadeResults.plot(place, spec);
 }
 
 function table(result) {
@@ -152,4 +170,4 @@ document.addEventListener("themechange", () => {
 });
 
 const given = JSON.parse(previews.dataset.given || "{}");
-for (const [name, result] of Object.entries(given)) preview(name, result);
+for (const [name, result] of Object.entries(given)) later(name, result);
