@@ -8,7 +8,22 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["", ".affinity", ".examples", ".residues", ".structures", ".surface"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "",
+        ".affinity",
+        ".examples",
+        ".residues",
+        ".restraints",
+        ".rotations",
+        ".space",
+        ".structures",
+        ".surface",
+        ".tensor",
+        ".voxels",
+    ],
+)
 def test_docstrings(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"colonnade.structure{module}"), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from colonnade.structure import (
     RestraintError,
     Structure,
     StructureError,
+    complexes_by_restraints,
     crosslink,
     interaction_space,
     read_restraints,
     read_structure,
+    restraint_scores,
+    violation_map,
 )
 from colonnade.structure._space_search import Grids, Pairs, Search
 from colonnade.structure.restraints import AtomId
@@ -106,6 +110,19 @@ def test_space_is_consistent_with_the_counts(coarse: InteractionSpace, tmp_path:
     assert np.array_equal(np.array(ccp4.grid, copy=False).transpose(2, 1, 0), values)
     assert [ccp4.header_float(word) for word in (50, 51, 52)] == pytest.approx(coarse.space.origin, abs=1e-4)
     assert ccp4.grid.unit_cell.a == pytest.approx(values.shape[2] * 2.0)
+
+
+def test_figures(coarse: InteractionSpace) -> None:
+    bars, heat, scores = (
+        json.loads(figure(coarse).to_json())
+        for figure in (complexes_by_restraints, violation_map, restraint_scores)
+    )
+    assert bars["data"][0]["type"] == "bar" and "7 of 7" in bars["layout"]["title"]["text"]
+    assert len(heat["data"][0]["x"]) == 7 and heat["data"][0]["zmax"] == 1
+    assert scores["data"][0]["marker"]["color"].count("#D55E00") == 2  # the two with z >= 1
+    doubled = coarse.restricted([0, 1])
+    twins = replace(doubled, restraints=(doubled.restraints[0],) * 2)
+    assert len(set(json.loads(violation_map(twins).to_json())["data"][0]["x"])) == 2
 
 
 def test_contacts(coarse: InteractionSpace) -> None:

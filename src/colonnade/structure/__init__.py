@@ -24,7 +24,13 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "dissociation_constant",
         ],
         "examples": ["example", "example_files"],
-        "plots": ["contact_classes", "contact_map"],
+        "plots": [
+            "complexes_by_restraints",
+            "contact_classes",
+            "contact_map",
+            "restraint_scores",
+            "violation_map",
+        ],
         "restraints": [
             "AtomId",
             "CROSSLINKERS",
@@ -48,6 +54,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "read_models",
             "read_structure",
         ],
+        "tensor": ["Tensor", "TensorError", "dipolar_maximum", "fit_pcs", "fit_rdc"],
         "voxels": ["DensityMap"],
     },
 )

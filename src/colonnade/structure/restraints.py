@@ -97,10 +97,9 @@ def crosslink(first: str | AtomId, second: str | AtomId, linker: str | float = "
         second: the same on the other partner.
         linker: one of `CROSSLINKERS`, or the largest distance in Å.
 
-    >>> crosslink("A 27", "B 18", "ADH")
-    Restraint(first=(AtomId(chain='A', number=27, atom='CA', insertion=''),), second=(AtomId(chain='B',
-    number=18, \
-atom='CA', insertion=''),), lower=0.0, upper=23.0, name='')
+    >>> link = crosslink("A 27", "B 18", "ADH")
+    >>> print(link, link.lower, link.upper)
+    A 27 CA – B 18 CA 0.0 23.0
     """
     if isinstance(linker, str):
         if linker.upper() not in CROSSLINKERS:
