@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import colonnade.lattice.services  # noqa: F401  (registered also where the package is not installed)
 from colonnade.errors import BadInput
 from colonnade.runner import run
 from colonnade.service import get
