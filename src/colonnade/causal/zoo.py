@@ -16,7 +16,6 @@ from colonnade.causal.models import WorldModel
 FOLDER = Path(__file__).parent / "examples"
 RECIPES = {
     "physics5-gnn": Cell(updates=2000, seed=0),
-    "physics5-contrastive": Cell(transition="csgnn", loss="contrastive", balance=0.0, updates=300, batch=512, seed=0),
     "chain5-gnn": Cell(world="chain5", updates=600, seed=0),
 }
 
