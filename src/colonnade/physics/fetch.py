@@ -16,7 +16,7 @@ from colonnade.physics.schema import Spec
 MIRRORS_VARIABLE = "COLONNADE_PHYSICS_MIRRORS"  # folders of other servers, separated by blanks
 PATIENCE = 4.0  # seconds for all servers together to answer at all
 STALL = 30.0  # seconds without a byte after which a transfer counts as cut
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 Progress = Callable[[int, int], None]
 
 
@@ -104,7 +104,7 @@ class _Resuming:
                 with requests.get(url, headers=headers, stream=True, timeout=(self.patience, STALL)) as answer:
                     if self._receive(requests, answer, have):
                         return
-            except requests.exceptions.ConnectionError:
+            except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 if attempt + 1 == attempts or not self.partial.exists():
                     raise
         raise _Cut("the server broke off three times; what has arrived is kept, and the next call continues.")

@@ -195,7 +195,7 @@ def tree(mother: NDArray[Any], present: NDArray[np.bool_], self_loops: bool = Tr
     found = np.full((*mother.shape, base + (int(rank.max()) + 1 if len(rank) else 0)), -1, np.int64)
     if self_loops:
         found[..., 0] = np.where(present, np.arange(mother.shape[1]), -1)
-    found[event, child, self_loops] = above
+    found[event, child, int(self_loops)] = above
     found[event, above, base + rank] = child
     return found
 

@@ -507,9 +507,7 @@ def tag(inputs: TagInputs, job: Job) -> TagOutputs:
         "mass": np.round(fourvectors.mass(axis), 3),
     }
     table = Table.of({k: v[:10_000] for k, v in columns.items()}, units={"pt": "GeV", "mass": "GeV"}, title="Jets")
-    whole = "\n".join(
-        ["jet,probability,pt,mass", *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
-    )
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
     figure = go.Figure(go.Histogram(x=score, nbinsx=50))
     figure.update_layout(xaxis_title="probability of a top quark", yaxis_title="jets")
     best = p4[np.argmax(score)]
