@@ -87,9 +87,7 @@ def main() -> None:
     base = next(iter(programs))
     measured = np.array([expected[name]["DG"] for name in names])
     stored = np.array([expected[name]["ba_val"] for name in names])
-    print(
-        f"{len(names)} complexes       wall s   cpu s  ratio  same contacts  |ΔΔG|  vs stored      R   RMSE"
-    )
+    print(f"{len(names)} complexes       wall s   cpu s  ratio  same contacts  |ΔΔG|  vs stored      R   RMSE")
     for label in programs:
         delta_g = np.array([value for value, _ in results[label]])
         same = sum(a[1] == b[1] for a, b in zip(results[label], results[base], strict=True))

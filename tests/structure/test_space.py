@@ -114,8 +114,7 @@ def test_space_is_consistent_with_the_counts(coarse: InteractionSpace, tmp_path:
 
 def test_figures(coarse: InteractionSpace) -> None:
     bars, heat, scores = (
-        json.loads(figure(coarse).to_json())
-        for figure in (complexes_by_restraints, violation_map, restraint_scores)
+        json.loads(figure(coarse).to_json()) for figure in (complexes_by_restraints, violation_map, restraint_scores)
     )
     assert bars["data"][0]["type"] == "bar" and "7 of 7" in bars["layout"]["title"]["text"]
     assert len(heat["data"][0]["x"]) == 7 and heat["data"][0]["zmax"] == 1

@@ -146,9 +146,7 @@ def fit_rdc(vectors: Array, couplings: Array, maximum: Array | float, errors: Ar
     return _solve(rows, couplings, errors, None)
 
 
-def fit_pcs(
-    xyz: Array, shifts: Array, metal: Array, errors: Array | None = None, *, move: bool = False
-) -> Tensor:
+def fit_pcs(xyz: Array, shifts: Array, metal: Array, errors: Array | None = None, *, move: bool = False) -> Tensor:
     """The anisotropy Δχ of the magnetic susceptibility from pseudocontact shifts of a known structure.
 
     Arguments:
@@ -195,9 +193,7 @@ def _placed(xyz: Array, shifts: Array, start: Array, errors: Array | None) -> Ar
 
 def _check(name: str, points: Array, values: Array, least: int = 5) -> None:
     if points.shape != (len(values), 3):
-        raise TensorError(
-            f"{name}: {len(values)} values for coordinates of shape {points.shape}; expected (N, 3)."
-        )
+        raise TensorError(f"{name}: {len(values)} values for coordinates of shape {points.shape}; expected (N, 3).")
     if len(values) < least:
         raise TensorError(f"{name}: {len(values)} values are too few; at least {least} are needed.")
     if not (np.isfinite(points).all() and np.isfinite(values).all()):
@@ -222,9 +218,7 @@ def _solve(rows: Array, values: Array, errors: Array | None, origin: Array | Non
     weighted = rows * weight[:, None]
     singular = np.linalg.svd(weighted / np.linalg.norm(weighted, axis=0).max(), compute_uv=False)
     if singular[-1] < 1e-8 * singular[0]:
-        raise TensorError(
-            "The directions of the data leave the tensor undetermined; five independent ones are needed."
-        )
+        raise TensorError("The directions of the data leave the tensor undetermined; five independent ones are needed.")
     solution: Array = np.linalg.lstsq(weighted, values * weight, rcond=None)[0].astype(float)
     calculated = rows @ solution
     covariance: Array = np.linalg.inv(weighted.T @ weighted).astype(float)
