@@ -10,6 +10,8 @@ from colonnade.physics import PhysicsError, check_tree, fourvectors, showers, ta
 from colonnade.physics.decays import DecaySettings, PythiaDecays, count_decays, initial_pair
 from colonnade.physics.jets import JetSettings, jets
 
+pytestmark = pytest.mark.slow  # not yet timed on a quiet machine
+
 
 def test_slant_depth_and_height_are_inverse() -> None:
     height = np.linspace(1000, 60_000, 200)
