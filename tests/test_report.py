@@ -295,7 +295,8 @@ def test_each_kind_has_its_usual_formats() -> None:
     assert formats.download("t", "T", table) == [("t.csv", "text/csv", b"a (m)\n1\n2\n")]
     name, media_type, content = formats.download("e", "E", Estimate(value=1.5, error=0.1, unit="m"))[0]
     assert (name, media_type) == ("e.json", "application/json")
-    assert json.loads(content) == {"title": "E", "caption": "", "value": 1.5, "error": 0.1, "unit": "m"}
+    expected = {"title": "E", "caption": "", "value": 1.5, "error": 0.1, "interval": None, "unit": "m"}
+    assert json.loads(content) == expected
     made = formats.download("f.0", "F", Figure.of(go.Figure(go.Scatter(y=[1, 2]))))
     assert [(name, media_type) for name, media_type, _ in made] == formats.formats("f.0", Figure(spec={}))
     assert [name for name, _, _ in made] == ["f.0.json", "f.0.svg"]

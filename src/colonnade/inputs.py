@@ -66,7 +66,10 @@ def Param(
 class Inputs(BaseModel):
     """Base of every service's inputs: unknown names, infinities, NaN and control characters are refused."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, str_max_length=MAX_TEXT)
+    # Built at first use: a list of services builds none of them.
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, frozen=True, str_max_length=MAX_TEXT, defer_build=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod

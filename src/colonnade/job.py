@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from colonnade.fanout import fan_out
 from colonnade.results import Artifact, Figure, Table, plain
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ class Job:
 
         `function` lives at the top of an importable module. Results keep the order of `items`.
         """
+        from colonnade.fanout import fan_out
+
         report = self.bar(label, len(items))
         results: list[R] = []
         report(0)
