@@ -18,11 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import settings, submit, until
 
 from colonnade import runner
-from colonnade.gateway.attempt import RUN_VARIABLE
+from colonnade.gateway.attempt import RUN_VARIABLE, Record
 from colonnade.gateway.core import Gateway
-from conftest import settings, submit, until
+from colonnade.gateway.store import JobRow
 
 # Every end of a job, as the database itself saw it.
 AUDIT = """
@@ -126,7 +127,7 @@ def chaos(folder: Path, jobs: list[dict[str, Any]], *, kills: int, gateways: int
         half = len(jobs) // 2
         rows = [submit(desk, "testing.walk", again=False, seed=n, **jobs[n]) for n in range(half)]
         while levels and under_way(desk):
-            time.sleep(generator.uniform(0.0, 0.6))
+            time.sleep(generator.uniform(0.0, 0.3))
             tally[levels[-1]] += 1
             found.kill_one(levels.pop(), generator)
             for n in range(len(rows), min(len(rows) + len(jobs) // kills + 1, len(jobs))):
@@ -149,13 +150,22 @@ def chaos(folder: Path, jobs: list[dict[str, Any]], *, kills: int, gateways: int
 
 
 def under_way(desk: Gateway) -> bool:
-    """Wait until some job runs; False when all have ended."""
+    """Wait until some job's process is alive; False when all jobs have ended.
+
+    A row that says `running` is not enough: its gateway may just have been killed.
+    """
+
+    def alive(row: JobRow) -> bool:
+        record = Record.read(desk.directory_of(row.run))
+        return record is not None and record.service is not None and record.service.alive
 
     def state() -> str:
+        if any(alive(row) for row in desk.jobs(state="running").rows):
+            return "running"
         health = desk.health()
-        return "running" if health["running"] else "" if health["queued"] else "done"
+        return "" if health["queued"] + health["running"] else "done"
 
-    return bool(until(state, "a running job") == "running")
+    return bool(until(state, "a running job", 120) == "running")
 
 
 def some_jobs(count: int, shortest: float, longest: float, seed: int) -> list[dict[str, Any]]:

@@ -25,12 +25,15 @@ LEAVE = 3.0  # seconds an abandoned keeper has to end by itself, as it does when
 CANCELLED = "The job was cancelled."
 GONE = 5.0  # seconds that killed processes may take to vanish
 
-Ending = Literal["succeeded", "failed", "cancelled", "lost"]
+Ending = Literal["succeeded", "failed", "cancelled", "lost", "unstarted"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one attempt ended; `lost` when nobody can tell, or it was broken off through no fault of the job."""
+    """How one attempt ended.
+
+    `lost`: nobody can tell, or it was broken off through no fault of the job; `unstarted`: it did not even begin.
+    """
 
     status: Ending
     error: str = ""

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -117,11 +118,18 @@ class Jobs:
 
 
 def _start_keeper() -> Line:
+    for _ in range(2):
+        with suppress(EOFError, OSError):  # the fork server was killed this moment; the next call starts another
+            return _fork_keeper()
+    return _fork_keeper()
+
+
+def _fork_keeper() -> Line:
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     process = context.Process(target=keep, args=(theirs,), name="keeper")
-    process.start()
-    theirs.close()
+    with theirs:
+        process.start()
     return Line(process.pid or 0, ours)
 
 
@@ -155,8 +163,14 @@ def tell(key: str, word: str) -> None:
     _jobs.tell(key, word)
 
 
+def tell_all(keys: list[str], word: str) -> None:
+    """Called on every worker to reach several jobs."""
+    for key in keys:
+        _jobs.tell(key, word)
+
+
 def close() -> None:
-    """Called on every worker before it stops."""
+    """Called on a worker before it stops for good."""
     _jobs.close()
 
 
@@ -183,7 +197,6 @@ class Warm:
         sys.modules["__main__"] = types.ModuleType("__main__")
         processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
         multiprocessing.set_forkserver_preload(["colonnade.gateway.warm", *self.preload])
+        # When the worker leaves, multiprocessing waits for the keepers, and these wait for a word.
+        multiprocessing.util.Finalize(None, close, exitpriority=100)
         _jobs.prepare()
-
-    def teardown(self, worker: Any) -> None:
-        close()

@@ -125,7 +125,8 @@ class Dispatcher:
             claims = queue.claim(session, self.id, free)
         for claim in claims:
             self._running[claim.key] = claim
-            self.engine.submit(claim, self._directory_of(claim.run))
+            if not self.engine.submit(claim, self._directory_of(claim.run)):
+                self._report(claim, Outcome("unstarted"))
         if claims:
             self.announce()
 
@@ -141,7 +142,16 @@ class Dispatcher:
 
     def _record(self, id: str, attempt: int, outcome: Outcome) -> None:
         with self._store.write() as session:
-            if outcome.status != "lost":
+            if outcome.status in ("lost", "unstarted"):
+                queue.give_back(
+                    session,
+                    id,
+                    attempt,
+                    lost=outcome.status == "lost" and not self._stopping,
+                    retries=self._settings.retries,
+                    cpu_seconds=outcome.cpu_seconds,
+                )
+            else:
                 queue.finish(
                     session,
                     id,
@@ -150,15 +160,6 @@ class Dispatcher:
                     error=outcome.error,
                     cpu_seconds=outcome.cpu_seconds,
                     max_rss=outcome.max_rss,
-                )
-            else:
-                queue.give_back(
-                    session,
-                    id,
-                    attempt,
-                    lost=not self._stopping,
-                    retries=self._settings.retries,
-                    cpu_seconds=outcome.cpu_seconds,
                 )
 
     def _recover(self) -> None:

@@ -139,7 +139,10 @@ class Engine:
         self._client = self._cluster = None
         if client is not None:
             with suppress(Exception):
-                client.run(child.close, on_error="ignore")
+                if cluster is not None:
+                    client.run(child.close, on_error="ignore")
+                else:  # the workers are not ours to close: they run other gateways' jobs too
+                    client.run(child.tell_all, list(self._futures), "stop", on_error="ignore")
             with suppress(Exception):
                 client.close(timeout=2)
         if cluster is not None:
@@ -148,8 +151,8 @@ class Engine:
 
     # --- jobs ------------------------------------------------------------------------------------
 
-    def submit(self, claim: Claim, directory: Path) -> None:
-        """Hand an attempt to a worker."""
+    def submit(self, claim: Claim, directory: Path) -> bool:
+        """Hand an attempt to a worker; False when none can be reached, and the attempt never began."""
         order = Order(
             key=claim.key,
             attempt=claim.attempt,
@@ -163,10 +166,11 @@ class Engine:
             )
         except Exception as error:  # the scheduler went away between the claim and now
             log.warning("%s could not be submitted (%s).", claim.key, error)
-            self._report(claim, Outcome("lost", "The scheduler was lost."))
-            return
+            self.cores = 0  # until the scheduler has been seen again
+            return False
         self._futures[claim.key] = future
         future.add_done_callback(lambda done: self._done(claim, done))
+        return True
 
     def cancel(self, key: str) -> None:
         """End a job; returns at once."""
@@ -183,6 +187,8 @@ class Engine:
             if not self._stop.is_set():
                 log.warning("%s was lost (%s: %s).", claim.key, type(error).__name__, error)
             outcome = Outcome("lost", "The worker was lost.")
+            if getattr(self._client, "status", "") != "running":
+                self.cores = 0
         self._report(claim, outcome)
 
 
@@ -231,8 +237,5 @@ def _as_dask_plugin(plugin: child.Warm) -> Any:
 
         def setup(self, worker: Any) -> None:
             plugin.setup(worker)
-
-        def teardown(self, worker: Any) -> None:
-            plugin.teardown(worker)
 
     return Plugin()

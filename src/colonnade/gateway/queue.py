@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Update, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from colonnade.gateway.attempt import CANCELLED
-from colonnade.gateway.store import CACHED, QUEUED, RUNNING, SUCCEEDED, JobFile, JobRow, UsageRow, now
-
-Ended = Literal["succeeded", "failed", "cancelled"]
+from colonnade.gateway.store import CACHED, FINAL, JobFile, JobRow, UsageRow, now
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def add(session: Session, row: JobRow, files: Sequence[str] = ()) -> None:
 
 def earlier_result(session: Session, fingerprint: str) -> JobRow | None:
     """The newest succeeded job with the same service, version, inputs and seed."""
-    query = select(JobRow).where(JobRow.fingerprint == fingerprint, SUCCEEDED)
+    query = select(JobRow).where(JobRow.fingerprint == fingerprint, JobRow.state == "succeeded")
     return session.scalars(query.order_by(JobRow.id.desc()).limit(1)).first()
 
 
@@ -72,7 +70,10 @@ def claim(session: Session, gateway: str, cores: int) -> list[Claim]:
     if cores < 1:
         return []
     heads = session.execute(
-        select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores).where(QUEUED).order_by(JobRow.id).limit(cores)
+        select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores)
+        .where(JobRow.state == "queued")
+        .order_by(JobRow.id)
+        .limit(cores)
     ).all()
     taken = []
     for head in heads:
@@ -92,13 +93,19 @@ def finish(
     session: Session,
     id: str,
     attempt: int,
-    state: Ended,
+    state: str,
     *,
     error: str = "",
     cpu_seconds: float = 0.0,
     max_rss: int = 0,
 ) -> bool:
-    """`running -> succeeded | failed | cancelled`, with its usage; False when this attempt does not run any more."""
+    """`running -> succeeded | failed | cancelled`, with its usage; False when this attempt does not run any more.
+
+    Raises:
+        ValueError: `state` is not one in which a job ends.
+    """
+    if state not in FINAL:
+        raise ValueError(f"a job does not end {state}")
     ended = now()
     change = _guarded(id, "running", attempt).values(
         state=state,
@@ -173,13 +180,13 @@ def request_cancel(session: Session, id: str) -> bool:
 
 def cancels_for(session: Session, gateway: str) -> list[str]:
     """The running jobs of a gateway that somebody, perhaps at another gateway, asked to end."""
-    query = select(JobRow.id).where(RUNNING, JobRow.gateway == gateway, JobRow.cancel_requested)
+    query = select(JobRow.id).where(JobRow.state == "running", JobRow.gateway == gateway, JobRow.cancel_requested)
     return list(session.scalars(query))
 
 
 def running_elsewhere(session: Session, gateway: str) -> list[JobRow]:
     """Running jobs that are not this gateway's."""
-    return list(session.scalars(select(JobRow).where(RUNNING, JobRow.gateway != gateway)))
+    return list(session.scalars(select(JobRow).where(JobRow.state == "running", JobRow.gateway != gateway)))
 
 
 def page(
@@ -200,10 +207,10 @@ def page(
 
 
 def active(session: Session) -> dict[str, int]:
-    """How many jobs are queued and running, counted in the indexes of just these."""
+    """How many jobs are queued and running, counted in the part of the index that holds just these."""
     return {
-        "queued": session.scalar(select(func.count()).select_from(JobRow).where(QUEUED)) or 0,
-        "running": session.scalar(select(func.count()).select_from(JobRow).where(RUNNING)) or 0,
+        "queued": session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state == "queued")) or 0,
+        "running": session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state == "running")) or 0,
     }
 
 

@@ -112,18 +112,13 @@ class JobRow(Base):
         return self.state in FINAL
 
 
-# The conditions of the partial indexes stand as literal text in the queries that use them: a bound parameter would
-# keep SQLite from choosing the index.
-QUEUED = text("state = 'queued'")
-RUNNING = text("state = 'running'")
-SUCCEEDED = text("state = 'succeeded'")
-CACHED = text("cached_from IS NOT NULL")
 Index("jobs_by_service", JobRow.service, JobRow.id)
-Index("jobs_by_state", JobRow.state, JobRow.id)
+Index("jobs_by_state", JobRow.state, JobRow.id)  # also the queue, in its order, and the running jobs
 Index("jobs_by_service_state", JobRow.service, JobRow.state, JobRow.id)
-Index("jobs_queue", JobRow.id, sqlite_where=QUEUED, postgresql_where=QUEUED)
-Index("jobs_running", JobRow.gateway, JobRow.id, sqlite_where=RUNNING, postgresql_where=RUNNING)
-Index("jobs_results", JobRow.fingerprint, JobRow.id, sqlite_where=SUCCEEDED, postgresql_where=SUCCEEDED)
+# Both equal conditions of the look-up are in it: with one alone SQLite may prefer an index by state.
+Index("jobs_by_fingerprint", JobRow.fingerprint, JobRow.state, JobRow.id)
+# As literal text here and in the query: with a bound parameter SQLite could not tell that the index applies.
+CACHED = text("cached_from IS NOT NULL")
 Index("jobs_served", JobRow.run, sqlite_where=CACHED, postgresql_where=CACHED)
 
 

@@ -39,14 +39,9 @@ def upgrade() -> None:
     op.create_index("jobs_by_service", "jobs", ["service", "id"])
     op.create_index("jobs_by_state", "jobs", ["state", "id"])
     op.create_index("jobs_by_service_state", "jobs", ["service", "state", "id"])
-    for name, columns, condition in (
-        ("jobs_queue", ["id"], "state = 'queued'"),
-        ("jobs_running", ["gateway", "id"], "state = 'running'"),
-        ("jobs_results", ["fingerprint", "id"], "state = 'succeeded'"),
-        ("jobs_served", ["run"], "cached_from IS NOT NULL"),
-    ):
-        where = sa.text(condition)
-        op.create_index(name, "jobs", columns, sqlite_where=where, postgresql_where=where)
+    op.create_index("jobs_by_fingerprint", "jobs", ["fingerprint", "state", "id"])
+    where = sa.text("cached_from IS NOT NULL")
+    op.create_index("jobs_served", "jobs", ["run"], sqlite_where=where, postgresql_where=where)
     op.create_table(
         "files",
         sa.Column("sha256", sa.String(64), primary_key=True),
