@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# matplotlib looks through all fonts of the machine once and remembers; with a new home it would for every process.
+os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
 
 
 @pytest.fixture(autouse=True)

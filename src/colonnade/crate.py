@@ -58,7 +58,6 @@ def describe(run: Run) -> dict[str, Any]:
                 "@type": "SoftwareApplication",
                 "name": run.service,
                 "softwareVersion": run.version,
-                "version": run.version,
                 "softwareRequirements": [
                     made.add(
                         ContextEntity(
@@ -96,14 +95,17 @@ def describe(run: Run) -> dict[str, Any]:
     properties = {
         "@type": "CreateAction",
         "name": f"Run of {run.service}",
+        "description": f"The service {run.service} {run.version} was run with these inputs and gave these results.",
         "startTime": started,
         "endTime": ended,
         "actionStatus": _STATUS[run.status],
     }
     if run.error:
         properties["error"] = run.error
-    action = made.add_action(instrument, identifier="#run", object=inputs, result=results, properties=properties)
-    root["mentions"] = [action]
+    action = made.add_action(
+        instrument, identifier="#run", object=_single(inputs), result=_single(results), properties=properties
+    )
+    root["mentions"] = action
     generated: dict[str, Any] = made.metadata.generate()
     return generated
 
@@ -113,6 +115,11 @@ _STATUS = {
     "failed": "http://schema.org/FailedActionStatus",
     "pending": "http://schema.org/PotentialActionStatus",
 }
+
+
+def _single(entities: list[Any]) -> Any:
+    """One entity stands alone in JSON-LD, not in a list."""
+    return entities[0] if len(entities) == 1 else entities
 
 
 def _file(made: Any, run: Run, name: str, title: str | None = None) -> Any:

@@ -158,6 +158,9 @@ def _data(content: bytes, media_type: str) -> str:
 
 def _carried(run: Run, view: View, made: dict[str, bytes]) -> View:
     """The view with what the page must hold itself: the drawing, the film, the structure's file."""
+    # A format that could not be made here (a drawing, without matplotlib) is not offered.
+    links = [link for link in view.links if link.name in made or (run.files / link.name).is_file()]
+    view = replace(view, links=links, picture_href="")
     value = view.result
     if isinstance(value, Figure):
         drawn = next(

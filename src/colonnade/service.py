@@ -87,9 +87,12 @@ class Service(Generic[In, Out]):
     def version(self) -> str:
         """The version of the distribution that carries the service; part of what makes two runs the same."""
         top = self.function.__module__.partition(".")[0]
-        owners = _distributions().get(top, [top])
         try:
-            return metadata.version(owners[0])
+            return metadata.version(top)  # most packages are named as their module; reading all takes half a second
+        except metadata.PackageNotFoundError:
+            pass
+        try:
+            return metadata.version(_distributions().get(top, [top])[0])
         except metadata.PackageNotFoundError:
             return "unknown"
 

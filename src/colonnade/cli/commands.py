@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import re
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from colonnade.errors import ColonnadeError, JobFailed
 from colonnade.runner import sentence
 from colonnade.service import Service, get, services
 
+_HELP = {"--help", "-h"}
 _RUN = Group("This run", sort_key=-1)
 
 
@@ -39,9 +41,15 @@ def run(arguments: list[str]) -> int:
         return refuse(ColonnadeError(_sentence(error)), as_json=as_json)
     except ColonnadeError as error:
         return refuse(error, as_json=as_json)
-    except OSError as error:  # a full disk, a closed pipe
-        return refuse(JobFailed(sentence(error)), as_json=as_json)
+    except OSError as error:  # a full disk, a folder that may not be written, a closed pipe
+        return refuse(JobFailed(_trouble(error)), as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def _trouble(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return sentence(error)
+    return f"{error.strerror or type(error).__name__}{f': {error.filename!r}' if error.filename else ''}."
 
 
 def _spelled(arguments: list[str]) -> list[str]:
@@ -75,7 +83,7 @@ def parser(arguments: list[str]) -> App:
         app.command(target, name=name, help=help)
     run_app = App(name="run", help="Run a service here, in a folder of its own.", help_format="plaintext")
     submit_app = App(name="submit", help="Run a service on a gateway.", help_format="plaintext")
-    choices = "--install-completion" in arguments or "--help" in arguments or "-h" in arguments
+    choices = bool({"--install-completion", *_HELP} & set(arguments))
     for name, group, function, common in (
         ("run", run_app, _run, _run_options()),
         ("submit", submit_app, _submit, _submit_options()),
@@ -105,9 +113,12 @@ def _wanted(arguments: list[str], command: str) -> list[Service[Any, Any]]:
 
     Raises:
         UnknownService: the named one is not installed.
+        ColonnadeError: none is named before the options.
     """
     if arguments[:1] == [command] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return [get(arguments[1])]
+    if arguments[:1] == [command] and len(arguments) > 1 and not _HELP & set(arguments):
+        raise ColonnadeError(f"A service comes first: `colonnade {command} SERVICE`; `colonnade services` lists them.")
     everywhere = not arguments or arguments[0] in (command, "--install-completion")
     return list(services().values()) if everywhere else []
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +55,23 @@ def refuse(error: ColonnadeError, *, as_json: bool) -> int:
 def engines_to(log: Path) -> Iterator[Console]:
     """Send what engines and their processes print to a file; gives a console to where standard error was.
 
-    The redirection is one of file descriptors, as compiled engines and child processes know no other.
+    File descriptors are redirected, as compiled engines and child processes know nothing else; and Python's own
+    streams, which need not be these descriptors.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as screen, log.open("ab") as stream:
+    with (
+        os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as screen,
+        log.open("a", encoding="utf-8", errors="replace", buffering=1) as stream,
+        redirect_stdout(stream),
+        redirect_stderr(stream),
+    ):
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
         try:
             yield Console(file=screen, highlight=False)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for number, copy in zip((1, 2), saved, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)

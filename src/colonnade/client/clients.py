@@ -22,7 +22,8 @@ from colonnade.inputs import FileSource, local_file
 from colonnade.runner import Run, load
 
 T = TypeVar("T")
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # an idle event stream shows a sign of life more often than that
+# An idle event stream shows a sign of life every quarter of a minute; a first report may take longer.
+TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 RETRIES = 5  # lost event streams in a row before giving up
 PAUSE = 1.0  # seconds before a lost stream is taken up again
 PAGE = 100
