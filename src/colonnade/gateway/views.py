@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
 from colonnade.gateway.core import Gateway
-from colonnade.gateway.store import QUEUED, JobRow, UsageRow
+from colonnade.gateway.store import JobRow, UsageRow
 from colonnade.service import Service
 
 State = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled"]
@@ -151,7 +151,7 @@ def queue_position(gateway: Gateway, row: JobRow) -> int | None:
     """How many queued jobs stand before this one; None when it is not queued."""
     if row.state != "queued":
         return None
-    before = select(func.count()).select_from(JobRow).where(QUEUED, JobRow.id < row.id)
+    before = select(func.count()).select_from(JobRow).where(JobRow.state == "queued", JobRow.id < row.id)
     with gateway.store.read() as session:
         return session.scalar(before) or 0
 
