@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import random
 import stat
+import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -102,3 +107,80 @@ def test_a_cut_off_zip_is_broken(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadArchive, match="broken"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+# --- tar -----------------------------------------------------------------------------------------
+
+
+def tarred(
+    path: Path, members: list[tuple[tarfile.TarInfo, bytes]], mode: Literal["w", "w:gz", "w:bz2", "w:xz"]
+) -> Path:
+    with tarfile.open(path, mode) as archive:
+        for member, data in members:
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, link
+    return made
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tars_come_out_whatever_their_compression(tmp_path: Path, mode: Literal["w", "w:gz", "w:bz2", "w:xz"]) -> None:
+    long = "x" * 150
+    members = [(entry("top", tarfile.DIRTYPE), b""), (entry("top/a"), b"1"), (entry(f"top/{long}/b"), b"22")]
+    unpack(tarred(tmp_path / "a.tar", members, mode), tmp_path / "out")
+    assert content(tmp_path / "out") == {"a": b"1", f"{long}/b": b"22"}
+
+
+@pytest.mark.parametrize(
+    ("member", "sentence"),
+    [
+        (entry("../up"), "leads out of the folder"),
+        (entry("/etc/up"), "leads out of the folder"),
+        (entry("link", tarfile.SYMTYPE, "/etc/passwd"), "not a plain file"),
+        (entry("link", tarfile.LNKTYPE, "top/fine"), "not a plain file"),
+        (entry("device", tarfile.CHRTYPE), "not a plain file"),
+        (entry("pipe", tarfile.FIFOTYPE), "not a plain file"),
+        (entry("fine"), "names a file twice"),
+    ],
+)
+def test_bad_members_of_a_tar_are_refused_before_anything_is_written(
+    tmp_path: Path, member: tarfile.TarInfo, sentence: str
+) -> None:
+    archive = tarred(tmp_path / "a.tar", [(entry("fine"), b"1"), (member, b"")], "w")
+    with pytest.raises(BadArchive, match=sentence):
+        unpack(archive, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
+
+
+def test_a_compressed_tar_that_grows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MIN_CHECKED", 1_000_000)
+    archive = tarred(tmp_path / "a.tgz", [(entry("zeros"), bytes(30_000_000))], "w:gz")
+    assert archive.stat().st_size * archives.MAX_RATIO < 30_000_000
+    with pytest.raises(BadArchive, match="larger inside"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_header_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long name is read into memory: not more of it than the whole archive may hold."""
+    monkeypatch.setattr(archives, "MIN_CHECKED", 100_000)
+    monkeypatch.setattr(archives, "MAX_ENTRIES", 10)
+    header = entry("././@LongLink", tarfile.GNUTYPE_LONGNAME)
+    header.size = 60_000_000
+    with gzip.open(tmp_path / "a.tgz", "wb") as stream:
+        stream.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(60_000_000))
+    assert (tmp_path / "a.tgz").stat().st_size * archives.MAX_RATIO < 60_000_000
+    with pytest.raises(BadArchive, match="larger inside"):
+        unpack(tmp_path / "a.tgz", tmp_path / "out")
+
+
+def test_a_cut_off_tar_is_broken(tmp_path: Path) -> None:
+    whole = tarred(tmp_path / "a.tgz", [(entry("a"), random.Random(1).randbytes(50_000))], "w:gz").read_bytes()
+    (tmp_path / "b.tgz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadArchive, match="broken"):
+        unpack(tmp_path / "b.tgz", tmp_path / "out")

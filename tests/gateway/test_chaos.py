@@ -18,12 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import settings, submit, until
 
 from colonnade import runner
 from colonnade.gateway.attempt import RUN_VARIABLE, Record
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.store import JobRow
-from conftest import settings, submit, until
 
 # Every end of a job, as the database itself saw it.
 AUDIT = """
@@ -52,10 +52,9 @@ class Fleet:
 
     def kill_one(self, level: str, generator: random.Random) -> None:
         """Kill a process of a level: any but the services' own; one above when that level is empty just now."""
-        levels: list[list[psutil.Process]] = [list(self.members)]
-        while len(levels) < len(LEVELS):
-            levels.append([child for parent in levels[-1] for child in _children(parent)])
-        victim = generator.choice(next(found for found in levels[LEVELS.index(level) :: -1] if found))
+        levels = {name: [process for member in self.members for process in _level(member, name)] for name in LEVELS}
+        names = LEVELS[LEVELS.index(level) :: -1]
+        victim = generator.choice(next(levels[name] for name in names if levels[name]))
         with suppress(psutil.NoSuchProcess):
             victim.kill()
         if victim in self.members:
@@ -69,11 +68,29 @@ class Fleet:
             assert member.wait(60) == 0
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children()
-    except psutil.NoSuchProcess:
-        return []
+def _level(gateway: psutil.Process, level: str) -> list[psutil.Process]:
+    """Processes of one kind below a gateway (and the gateway itself).
+
+    Keepers and services lead sessions of their own; of the two, a keeper's parent does not: that is the fork server,
+    or the worker when the fork server was killed.
+    """
+    if level == "gateway":
+        return [gateway]
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in gateway.children(recursive=True):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if _kind(gateway, process) == level:
+                    found.append(process)
+    return found
+
+
+def _kind(gateway: psutil.Process, process: psutil.Process) -> str:
+    if os.getsid(process.pid) == process.pid:
+        return "service" if os.getsid(process.ppid()) == process.ppid() else "keeper"
+    if os.getsid(process.pid) != os.getsid(gateway.pid):
+        return "service"
+    return "worker" if process.ppid() == gateway.pid else "fork server"
 
 
 @contextmanager

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from conftest import PATIENCE, ended, in_state, settings, submit, until, value
 
 from colonnade import runner
 from colonnade.gateway.attempt import Record
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.order import Limits
-from conftest import PATIENCE, ended, in_state, submit, until, value
 
 KILLED_WITHIN = 5.0  # the gateway aims at 2 s; this leaves room for a busy machine
 
@@ -274,8 +277,6 @@ def test_a_lost_fork_server(gateway: Gateway) -> None:
 
 
 def test_an_orderly_stop_gives_its_jobs_back(tmp_path: Path) -> None:
-    from conftest import settings
-
     first = Gateway(settings(tmp_path / "data"))
     first.start()
     row = submit(first, "testing.steps", steps=60, pause=0.05)
@@ -310,7 +311,6 @@ def small_disk(tmp_path: Path) -> Any:
 
 def test_a_full_disk(small_disk: Path) -> None:
     from colonnade.gateway.store import Unavailable
-    from conftest import settings
 
     gateway = Gateway(settings(small_disk / "data"))
     gateway.start()
@@ -338,7 +338,6 @@ def test_a_locked_database(tmp_path: Path) -> None:
     import sqlite3
 
     from colonnade.gateway.store import Unavailable
-    from conftest import settings
 
     gateway = Gateway(settings(tmp_path / "data", busy_timeout=0.2))
     gateway.start()
@@ -357,3 +356,50 @@ def test_a_locked_database(tmp_path: Path) -> None:
         assert ended(gateway, submit(gateway, "testing.double", n=3).id).state == "succeeded"
     finally:
         gateway.stop()
+
+
+# --- a scheduler elsewhere -----------------------------------------------------------------------
+
+
+class Cluster:
+    """A Dask scheduler and a worker, started as an operator would."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        self.processes: list[psutil.Popen] = []
+        self.start()
+
+    def start(self) -> None:
+        port = self.address.rpartition(":")[2]
+        scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", port, "--dashboard-address", ":0"]
+        worker = ["dask_worker", self.address, "--no-nanny", "--nthreads", "2", "--resources", "cores=2"]
+        for name, *options in (scheduler, worker):
+            command = [sys.executable, "-m", f"distributed.cli.{name}", "--no-dashboard", *options]
+            self.processes.append(psutil.Popen(command, stderr=subprocess.DEVNULL))
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.processes.clear()
+
+
+def test_a_scheduler_elsewhere_and_its_loss(tmp_path: Path) -> None:
+    cluster = Cluster()
+    gateway = Gateway(settings(tmp_path / "data", scheduler=cluster.address, retries=1))
+    gateway.start()
+    try:
+        row = submit(gateway, "testing.steps", steps=40, pause=0.05)
+        past_step(gateway, row.id)
+        cluster.kill()
+        until(lambda: gateway.job(row.id).state == "queued", "the job back in the queue")
+        until(lambda: gateway.health()["engine"] == "lost", "the loss of the scheduler")
+        cluster.start()
+        done = ended(gateway, row.id)
+        assert (done.state, done.lost) == ("succeeded", 1), done.error
+        assert value(gateway, row.id) == sum(range(40))
+    finally:
+        gateway.stop()
+        cluster.kill()

@@ -21,7 +21,7 @@ from colonnade import runner
 from colonnade.errors import ColonnadeError
 from colonnade.gateway import queue
 from colonnade.gateway.dispatcher import Dispatcher
-from colonnade.gateway.events import tail
+from colonnade.gateway.events import grown, tail
 from colonnade.gateway.files import Draft, FileStore
 from colonnade.gateway.queue import Page
 from colonnade.gateway.settings import Settings
@@ -271,9 +271,10 @@ class Gateway:
             if shown != (row.state, row.attempt) and not row.final:
                 shown = (row.state, row.attempt)
                 yield start, _state_event(row)
-            for offset, found in await asyncio.to_thread(tail, path, start):
-                start = offset
-                yield offset, found
+            while grown(path, start) and (news := await asyncio.to_thread(tail, path, start)):
+                for offset, found in news:
+                    start = offset
+                    yield offset, found
             if row.final:
                 yield start, _state_event(row)
                 return

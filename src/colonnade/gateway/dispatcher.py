@@ -63,9 +63,10 @@ class Dispatcher:
         self._thread.join(timeout=2 * self._settings.busy_timeout)
         self.engine.stop()
         self._record_outcomes()
+        for claim in self._running.values():  # of which the engine had no time to tell
+            outcome = settle(self._directory_of(claim.run), claim.attempt) or Outcome("lost")
+            self._record(claim.id, claim.attempt, outcome)
         with self._store.write() as session:
-            for claim in self._running.values():
-                queue.give_back(session, claim.id, claim.attempt, lost=False)
             session.execute(delete(GatewayRow).where(GatewayRow.id == self.id))
 
     def wake(self) -> None:

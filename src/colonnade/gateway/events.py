@@ -10,6 +10,14 @@ from colonnade.job import Event
 MAX_READ = 4_000_000  # bytes after which one reading ends
 
 
+def grown(path: Path, start: int) -> bool:
+    """Whether there is anything behind the offset; cheap enough to ask often."""
+    try:
+        return path.stat().st_size > start
+    except OSError:
+        return False
+
+
 def tail(path: Path, start: int) -> list[tuple[int, Event]]:
     """The whole events after the byte offset `start`, each with the offset behind it.
 

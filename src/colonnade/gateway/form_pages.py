@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from colonnade.errors import BadInput, ColonnadeError, Problem
@@ -79,6 +80,8 @@ def show(
     service = get(name)
     state = State(level=_level(level))
     if example:
+        if example not in service.examples:
+            raise HTTPException(404, f"{service.title} has no example {example[:60]!r}.")
         values = service.example(example)
         state.values, state.example = _plain(values), example
         state.level = _needed(service, state.values, state.level)

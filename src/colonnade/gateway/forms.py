@@ -71,10 +71,14 @@ class Field:
 
 @dataclass
 class Bound:
-    """A field with its place in the form, what it shows, and what is wrong with it."""
+    """A field with its place in the form, what it shows, and what is wrong with it.
+
+    `level` is what a person must have chosen to see it: the higher of its own level and that of the group it is in.
+    """
 
     field: Field
     path: str
+    level: Level = "basic"
     value: Any = ""
     on: bool = True
     errors: list[str] = dataclasses.field(default_factory=list)
@@ -85,10 +89,6 @@ class Bound:
     @property
     def id(self) -> str:
         return "field-" + self.path.replace(".", "-")
-
-    @property
-    def level(self) -> Level:
-        return self.field.level
 
     def walk(self) -> Iterable[Bound]:
         """This one and all below it, in the order of the form."""
@@ -259,27 +259,26 @@ def bind(
     for top in bound:
         groups.setdefault(top.field.group, []).append(top)
     form = Form([(name, members) for name, members in groups.items() if members], list(findings.values()), level)
-    return replace(form, level=max([level, *(_shown_at(bound) for bound in form.wrong)], key=LEVELS.index))
+    return replace(form, level=max([level, *(bound.level for bound in form.wrong)], key=LEVELS.index))
 
 
-def _shown_at(bound: Bound) -> Level:
-    return bound.level
-
-
-def _bind(item: Field, path: str, values: Mapping[str, Any] | None, findings: dict[str, str]) -> Bound:
+def _bind(
+    item: Field, path: str, values: Mapping[str, Any] | None, findings: dict[str, str], least: Level = "basic"
+) -> Bound:
     """One field; takes the findings that are its own out of `findings`."""
     given = None if values is None else values.get(item.name)
     fresh = values is None or item.name not in values
     raw = item.default if fresh else given
-    bound = Bound(item, path)
+    level = max(least, item.level, key=LEVELS.index)
+    bound = Bound(item, path, level)
     if item.kind == "group":
         bound.on = not item.optional or raw is not None
         inner = raw if isinstance(raw, Mapping) else None
-        bound.children = [_bind(child, f"{path}.{child.name}", inner, findings) for child in item.children]
+        bound.children = [_bind(child, f"{path}.{child.name}", inner, findings, level) for child in item.children]
     elif item.kind == "rows":
         rows = list(raw)[:MAX_ROWS] if isinstance(raw, list | tuple) else []
-        bound.rows = [_row(item, f"{path}.{index}", row, findings) for index, row in enumerate(rows)]
-        bound.blank = _row(item, f"{path}.__row__", None, {})
+        bound.rows = [_row(item, f"{path}.{index}", row, findings, level) for index, row in enumerate(rows)]
+        bound.blank = _row(item, f"{path}.__row__", None, {}, level)
     else:
         bound.value = _shown(item, raw)
         bound.errors = [_take(findings, name, item) for name in list(findings) if name.startswith(f"{path}.")]
@@ -294,10 +293,10 @@ def _take(findings: dict[str, str], path: str, item: Field) -> str:
     return item.label + message.removeprefix(path) if message.startswith(path) else message
 
 
-def _row(item: Field, path: str, values: Any, findings: dict[str, str]) -> Bound:
-    row = Bound(replace(item, kind="group", optional=False, name=path.rpartition(".")[2]), path)
+def _row(item: Field, path: str, values: Any, findings: dict[str, str], level: Level) -> Bound:
+    row = Bound(replace(item, kind="group", optional=False, name=path.rpartition(".")[2]), path, level)
     inner = values if isinstance(values, Mapping) else None
-    row.children = [_bind(child, f"{path}.{child.name}", inner, findings) for child in item.children]
+    row.children = [_bind(child, f"{path}.{child.name}", inner, findings, level) for child in item.children]
     if path in findings:
         row.errors.append(_take(findings, path, item))
     return row
