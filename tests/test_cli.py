@@ -234,7 +234,10 @@ WRONG = [
     (["run", "sample.numbers", "--window.points", "[1"], "window.points must be written as YAML or JSON, but is '[1'."),
     (["run", "sample.numbers", "--output", "full"], "The output folder 'full' is not empty; name another one."),
     (["run", "sample.numbers", "--output", "file"], "The output folder 'file' cannot be written (Not a directory)."),
-    (["run", "sample.numbers", "--example", "cold"], "sample.numbers has no single example 'cold'; it has small, warm."),
+    (
+        ["run", "sample.numbers", "--example", "cold"],
+        "sample.numbers has no single example 'cold'; it has small, warm.",
+    ),
     (["run", "sample.words", "--example", "any"], "sample.words has no single example 'any'; it carries none."),
     (["run", "sample.words"], "document is required."),
     (["run", "sample.words", "--document", "none.txt"], "document: there is no file 'none.txt'."),

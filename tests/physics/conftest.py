@@ -32,3 +32,10 @@ def small_npz(tmp_path: Path, rng: np.random.Generator) -> Path:
         arrays[f"y_{split}"] = np.arange(n) % 2
     np.savez_compressed(tmp_path / "mine.npz", **arrays)
     return tmp_path / "mine.npz"
+
+
+def pytest_collection_modifyitems(items: list) -> None:
+    """A room in progress: its services are not offered yet, and its tests run with `make test-all` only."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("slow")
