@@ -43,7 +43,7 @@ def start(data: Path, web: bool) -> tuple[psutil.Popen, float]:
     """Start a gateway and wait until it serves; returns it and the seconds that took."""
     port = free_port()
     environment = os.environ | {"COLONNADE_DATA": str(data), "COLONNADE_PORT": str(port), "COLONNADE_WORKERS": "2"}
-    command = ["-m", "colonnade.cli", "serve"] if web else ["-m", "colonnade.gateway"]
+    command = ["-c", "from colonnade.cli import main; main()", "serve"] if web else ["-m", "colonnade.gateway"]
     begin = time.perf_counter()
     process = psutil.Popen([sys.executable, *command], env=environment, stdout=subprocess.PIPE, text=True)
     if web:
