@@ -111,33 +111,48 @@ def chromium() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(scope="session")
+def profiles(site: Site, chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Browser profiles of somebody who was let in, one for each kind of device; they keep what they have loaded."""
+    made: dict[tuple[Any, ...], Any] = {}
+
+    def profile(theme: str, width: int, scripts: bool, fresh: bool) -> Any:
+        key = (theme, width, scripts, len(made) if fresh else None)
+        if key not in made:
+            view = {"width": width, "height": 900}
+            context = chromium.new_context(color_scheme=theme, viewport=view, java_script_enabled=scripts)
+            context.set_default_timeout(PATIENCE)
+            context.new_page().goto(f"{site.address}/?token={site.token}")
+            made[key] = context
+        return made[key]
+
+    yield profile
+    for context in made.values():
+        context.close()
+
+
 @pytest.fixture
-def visit(site: Site, chromium: Any) -> Iterator[Callable[..., Any]]:
+def visit(site: Site, profiles: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """Opens a page as somebody who was let in: `visit("/jobs", theme="dark", width=390, scripts=False)`.
 
-    What the browser complains about is an error at the end, save the answers that a test asks for.
+    `fresh` takes a profile that nobody else uses. What the browser complains about is an error at the end, save the
+    answers that a test asks for.
     """
-    contexts: list[Any] = []
+    pages: list[Any] = []
     complaints: list[str] = []
 
-    def open(path: str, *, theme: str = "light", width: int = 1280, scripts: bool = True) -> Any:
-        context = chromium.new_context(
-            color_scheme=theme, viewport={"width": width, "height": 900}, java_script_enabled=scripts
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
+    def open(path: str, *, theme: str = "light", width: int = 1280, scripts: bool = True, fresh: bool = False) -> Any:
+        page = profiles(theme, width, scripts, fresh).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
         page.on("request", lambda request: complaints.append(request.url) if _leaves(site, request.url) else None)
-        page.goto(f"{site.address}/?token={site.token}")
-        if path != "/":
-            page.goto(site.address + path)
+        page.goto(site.address + path)
         return page
 
     yield open
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert complaints == []
 
 

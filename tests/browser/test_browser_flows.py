@@ -308,7 +308,7 @@ def test_tables_sort(visit: Any, site: Any) -> None:
 
 
 def test_the_structure_is_drawn_in_its_frame(visit: Any, site: Any) -> None:
-    page = visit(f"/jobs/{site.finished('showcase.complex', **EXAMPLE)}", width=700)
+    page = visit(f"/jobs/{site.finished('showcase.complex', **EXAMPLE)}", width=420)
     page.locator("#result-view").scroll_into_view_if_needed()
     expect(page.locator("#result-view figure.live")).to_be_visible()
     frame = page.frame_locator("iframe.molecule")
@@ -339,7 +339,7 @@ def _hues(picture: bytes) -> set[str]:
 
 
 def test_plots_follow_the_theme(visit: Any, site: Any) -> None:
-    page = visit(f"/jobs/{site.finished('showcase.signal', length=10)}")
+    page = visit(f"/jobs/{site.finished('showcase.signal', length=10)}", fresh=True)
     tick = page.locator(".plot .xtick text").first
     expect(tick).to_have_css("fill", "rgb(31, 35, 40)")
     button = page.locator("#theme")

@@ -155,7 +155,7 @@ def paths(site: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(visit: Any, site: Any, axe: str, paths: dict[str, str], theme: str) -> None:
-    page = visit("/", theme=theme)
+    page = visit("/", theme=theme, fresh=True)
     found = {name: _violations(page, site.address + path, axe) for name, path in paths.items()}
     page.goto(f"{site.address}/services/showcase.signal")
     page.fill("[name=length]", "1")
@@ -167,6 +167,7 @@ def test_axe_finds_nothing_on_any_page(visit: Any, site: Any, axe: str, paths: d
     page.wait_for_selector("#previews .main-svg")
     found["running"] = _violations(page, None, axe)
     site.api("POST", f"/api/v1/jobs/{running}/cancel")
+    page.wait_for_selector(".state.cancelled")
     page.context.clear_cookies()
     found["signed out"] = _violations(page, f"{site.address}/jobs", axe)
     assert {name: items for name, items in found.items() if items} == {}
