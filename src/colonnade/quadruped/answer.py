@@ -9,6 +9,7 @@ from colonnade.quadruped.errors import InfeasibleJump
 from colonnade.quadruped.jump import optimise_jump
 from colonnade.quadruped.jump_spec import JumpPlan, JumpSpec
 from colonnade.quadruped.library import JumpLibrary, standard_library
+from colonnade.quadruped.robot import MINI_CHEETAH
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _refusal(
     if largest is not None and spec.window is not None:
         text += f" The largest sill for which a jump was found is {largest:.2f} m; asked were {spec.window.sill:.2f} m."
     elif explain and spec.window is not None:
-        text += " No jump was found even over a sill of 0 m: length, distance, friction, torque or payload forbid it."
+        text += " No jump was found over a sill of 0 m either."
     return Answer(plan, source, False, plan.binding, largest, text)
 
 
@@ -115,7 +116,10 @@ def largest_sill(
             return None
         return plan if plan.solved else None
 
-    best = attempt(0.0, None)
+    # A cold start over a low wall may stray into local infeasibility, so a stored neighbour is tried first.
+    low_spec = replace(spec, window=replace(window, sill=0.0), robot=MINI_CHEETAH)
+    guess = standard_library().interpolated(low_spec)
+    best = (attempt(0.0, guess) if guess is not None else None) or attempt(0.0, None)
     if best is None:
         return None
     low, high, step = 0.0, window.sill, 0.25 * window.sill
