@@ -9,6 +9,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -277,6 +278,26 @@ def test_moving_the_input_by_whole_voxels_changes_nothing() -> None:
     assert still.total > 1000 and np.array_equal(still.patterns, moved.patterns)
     assert still.weights == pytest.approx(moved.weights, rel=2e-3)  # centres are rounded in their last digits
     assert moved.space.origin - still.space.origin == pytest.approx([8.0, -4.0, 2.0])
+
+
+def test_contacts_by_both_ways_of_counting() -> None:
+    """The compiled loop and torch add up the same contacts; with one pose each is the distance matrix itself.
+    """
+    turn, both = cube_rotations()[11], []
+    for compiled in (True, False):
+        search = toy(np.random.default_rng(30), (10, 10, 10))
+        search.contact_sites = (search.pairs.first, search.pairs.second)
+        search.contact_distance, search.contact_least, search.compiled = 3.0, 1, compiled
+        contacts = search._no_contacts()
+        assert contacts is not None and contacts.shape == (3, 4, 4)
+        poses, patterns = torch.tensor([[5.0, 5, 5], [4, 6, 5], [5, 4, 4]]), torch.tensor([0b111, 0b010, 0])
+        search._count_contacts(turn, poses.double(), patterns, 0.5, contacts)
+        both.append(contacts.numpy())
+        near = np.linalg.norm(
+            search.pairs.first[:, None] - (search.pairs.second @ turn.T + [5, 5, 5])[None], axis=-1
+        )
+        assert np.array_equal(contacts[2].numpy(), 0.5 * (near <= 3.0))
+    assert np.array_equal(*both) and both[0][0].sum() > 0
 
 
 def test_order_and_width_of_restraints() -> None:

@@ -335,13 +335,16 @@ class Search:
         counts = self._popcount(patterns)
         first = self._tensor(self.contact_sites[0])
         second = self._tensor(self.contact_sites[1] @ rotation.T)
-        for level in range(self.contact_least, self.pairs.count + 1):
-            for chunk in torch.split(poses[counts == level], 64):
-                moved = (second[None] + chunk[:, None]).reshape(-1, 3)
-                constant = (first**2).sum(dim=1)[:, None] + (moved**2).sum(dim=1)[None]
-                square = torch.addmm(constant, first, moved.T, alpha=-2.0)
-                near = (square <= self.contact_distance**2).view(len(first), len(chunk), len(second))
-                contacts[level - self.contact_least] += weight * near.sum(dim=1)
+        followed = counts >= self.contact_least
+        levels, moves = (counts[followed] - self.contact_least).long(), poses[followed]
+        square = self.contact_distance**2
+        if self.device == "cpu" and self.compiled:
+            bodies = (first.numpy(), second.numpy())
+            _add_contacts(bodies, moves.numpy(), levels.numpy(), square, weight, contacts.numpy())
+            return
+        for level, move in zip(levels.tolist(), moves, strict=True):
+            near = ((first[:, None] - (second + move)[None]) ** 2).sum(dim=2) <= square
+            contacts[level] += weight * near
 
 
 class _Tally:
@@ -424,6 +427,28 @@ def _count_poses(
                 space[flat[count]] = max(space[flat[count]], bits)
                 count += 1
     return flat[:count].copy(), patterns[:count].copy()
+
+
+@_compiled
+def _add_contacts(bodies: Any, moves: Any, levels: Any, square: float, weight: float, contacts: Any) -> None:
+    """Add `weight` to contacts[level, i, j] for every pose in which points i and j are near.
+
+    Arguments:
+        bodies: (F, 3) points of the fixed body and (S, 3) of the scanning one, turned.
+        moves: (P, 3) translations of the scanning body.
+        levels: (P,) first index into `contacts`.
+        square: squared distance of a contact.
+        weight: of the rotation.
+        contacts: (L, F, S); updated.
+    """
+    first, second = bodies
+    for p in range(len(moves)):
+        for j in range(len(second)):
+            x, y, z = second[j, 0] + moves[p, 0], second[j, 1] + moves[p, 1], second[j, 2] + moves[p, 2]
+            for i in range(len(first)):
+                dx, dy, dz = first[i, 0] - x, first[i, 1] - y, first[i, 2] - z
+                if dx * dx + dy * dy + dz * dz <= square:
+                    contacts[levels[p], i, j] += weight
 
 
 def _flat(points: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
