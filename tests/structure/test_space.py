@@ -281,8 +281,7 @@ def test_moving_the_input_by_whole_voxels_changes_nothing() -> None:
 
 
 def test_contacts_by_both_ways_of_counting() -> None:
-    """The compiled loop and torch add up the same contacts; with one pose each is the distance matrix itself.
-    """
+    """The compiled loop and torch add up the same contacts; with one pose each is the distance matrix itself."""
     turn, both = cube_rotations()[11], []
     for compiled in (True, False):
         search = toy(np.random.default_rng(30), (10, 10, 10))
@@ -293,9 +292,7 @@ def test_contacts_by_both_ways_of_counting() -> None:
         poses, patterns = torch.tensor([[5.0, 5, 5], [4, 6, 5], [5, 4, 4]]), torch.tensor([0b111, 0b010, 0])
         search._count_contacts(turn, poses.double(), patterns, 0.5, contacts)
         both.append(contacts.numpy())
-        near = np.linalg.norm(
-            search.pairs.first[:, None] - (search.pairs.second @ turn.T + [5, 5, 5])[None], axis=-1
-        )
+        near = np.linalg.norm(search.pairs.first[:, None] - (search.pairs.second @ turn.T + [5, 5, 5])[None], axis=-1)
         assert np.array_equal(contacts[2].numpy(), 0.5 * (near <= 3.0))
     assert np.array_equal(*both) and both[0][0].sum() > 0
 
