@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from colonnade.gateway.settings import Settings
-from colonnade.service import services
+from colonnade.service import GROUP, services
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OURS = [name for name, found in services().items() if found.function.__module__.startswith("colonnade.")]
+OFFERED = tuple(point.value for point in entry_points(group=GROUP) if point.value.startswith("colonnade."))
+OURS = [name for name, found in services().items() if found.function.__module__.startswith(OFFERED)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
 from colonnade.inputs import LEVELS
-from colonnade.service import broken_plugins, services
+from colonnade.service import GROUP, broken_plugins, services
 
-SERVICES = [service for service in services().values() if service.function.__module__.startswith("colonnade.")]
+OFFERED = tuple(point.value for point in entry_points(group=GROUP) if point.value.startswith("colonnade."))
+SERVICES = [service for service in services().values() if service.function.__module__.startswith(OFFERED)]
 ENGINES = {"torch", "numpy", "gemmi", "Bio", "freesasa", "prodigy_prot", "numba", "plotly", "distributed", "fastapi"}
 
 
