@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure import residues
-from colonnade.structure.structures import ResidueId, Structure, StructureError
+from colonnade.structure.structures import CHAIN_NAMES, ResidueId, Structure, StructureError
 
 PEPTIDE_BOND = 2.5
 """C-N distance above which two residues count as not bonded, Å (a bond is 1.33)."""
@@ -181,7 +181,7 @@ def _name_chains(atoms: _Atoms, issues: list[str]) -> _Atoms:
     blank = atoms.chain == ""
     if blank.any():
         used = set(atoms.chain.tolist())
-        free = next(letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" if letter not in used)
+        free = next(letter for letter in CHAIN_NAMES if letter not in used)
         atoms.chain = np.where(blank, free, atoms.chain)
         issues.append(f"{int(blank.sum())} atoms have no chain name; they are called chain {free}.")
     return atoms
