@@ -24,6 +24,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "dissociation_constant",
         ],
         "examples": ["example", "example_files"],
+        "ligands": ["LigandAffinity", "LigandContact", "ligand_affinity", "small_molecules"],
         "plots.affinity": ["contact_classes", "contact_map"],
         "plots.space": [
             "complexes_by_restraints",

@@ -147,6 +147,15 @@ def _arrays(document: gemmi.Structure, model: int) -> _Atoms:
     )
 
 
+def single_atoms(name: str, text: str, model: int) -> _Atoms:
+    """The atoms of one model as they are in the file, modified residues included, with one location each."""
+    document, _ = parse(name, text)
+    if not 1 <= model <= len(document):
+        raise StructureError(f"model: {model} is outside the range of 1 to {len(document)} that {name} has.")
+    atoms = _name_chains(_arrays(document, model), [])
+    return _one_location_per_atom(_one_residue_per_site(atoms, []), [])
+
+
 def clean(name: str, document: gemmi.Structure, model: int, notes: Sequence[str]) -> Structure:
     """One model of a parsed file as a `Structure`, with every decision noted."""
     issues = list(notes)

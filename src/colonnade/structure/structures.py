@@ -201,7 +201,7 @@ def read_structure(path: str | Path, *, model: int = 1) -> Structure:
     from colonnade.structure._reading import clean, parse
 
     path = Path(path)
-    document, notes = parse(path.name, _read_text(path))
+    document, notes = parse(path.name, read_text(path))
     models = len(document)
     if not 1 <= model <= models:
         raise StructureError(f"model: {model} is outside the range of 1 to {models} that {path.name} has.")
@@ -213,7 +213,7 @@ def read_models(path: str | Path) -> list[Structure]:
     from colonnade.structure._reading import clean, parse
 
     path = Path(path)
-    document, notes = parse(path.name, _read_text(path))
+    document, notes = parse(path.name, read_text(path))
     return [clean(_stem(path), document, k + 1, notes) for k in range(len(document))]
 
 
@@ -271,7 +271,7 @@ def _stem(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).stem
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The file's text: decompressed, decoded, with plain line ends and no byte-order mark."""
     if not path.is_file():
         raise StructureError(f"{path.name}: there is no such file.")
