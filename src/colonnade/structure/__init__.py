@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "examples": ["example", "example_files"],
         "ligands": ["LigandAffinity", "LigandContact", "ligand_affinity", "small_molecules"],
         "plots.affinity": ["contact_classes", "contact_map"],
+        "plots.ligands": ["atom_contacts", "pocket"],
         "plots.space": [
             "complexes_by_restraints",
             "interaction_matrix",

@@ -136,11 +136,11 @@ def prodigy_lig(text: str, chains: list[str], ligand: ResidueId, distance: float
     import io
     import warnings
 
-    from Bio.PDB import FastMMCIFParser, PDBParser
+    from Bio import PDB
     from prodigy_lig.prodigy_lig import ProdigyLig
 
     is_mmcif = text.lstrip().lower().startswith("data_")
-    parser = FastMMCIFParser(QUIET=True) if is_mmcif else PDBParser(QUIET=True)
+    parser: Any = getattr(PDB, "FastMMCIFParser" if is_mmcif else "PDBParser")(QUIET=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         structure = parser.get_structure("complex", io.StringIO(text))
@@ -150,8 +150,8 @@ def prodigy_lig(text: str, chains: list[str], ligand: ResidueId, distance: float
             program.predict()
         except (RuntimeError, RuntimeWarning, KeyError) as refused:
             raise StructureError(
-                f"The program prodigy-lig does not take this: {str(refused).rstrip('.')}. It wants chains of one capital "
-                "letter, residue names of three and one copy of the ligand; the engine 'fast' takes any."
+                f"The program prodigy-lig does not take this: {str(refused).rstrip('.')}. It wants chains of one "
+                "capital letter, residue names of three and one copy of the ligand; the engine 'fast' takes any."
             ) from None
     counts: dict[str, int] = program.contact_counts
     return counts

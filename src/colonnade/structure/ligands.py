@@ -249,10 +249,9 @@ def _guessed_element(written: str) -> str:
     import gemmi
 
     name = written.strip()
+    guess = name[1:2] if name[0].isdigit() else name[0]
     if written[0].isalpha() and not written[2:].isdigit():
         guess = name
-    else:
-        guess = name[1] if name[0].isdigit() else name[0]
     return guess if len(guess) <= 2 and gemmi.Element(guess).atomic_number > 0 else "X"
 
 
@@ -345,8 +344,8 @@ def _notes(atoms: _Complex, chains: list[str], ligand: ResidueId, distance: floa
     if mine:
         read = ", ".join(f"{name.split()[1]} as {element}" for name, element in mine.items())
         notes.append(
-            f"The file names no elements. As the authors' program, this reads {read}; write them into columns 77-78 for "
-            "a prediction with the right ones."
+            f"The file names no elements. As the authors' program, this reads {read}; write them into columns 77-78 "
+            "for a prediction with the right ones."
         )
     others = [r for r in atoms.ligands if r != ligand]
     if others:
