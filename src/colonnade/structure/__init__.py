@@ -35,6 +35,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "subsets",
             "violation_map",
         ],
+        "prepare": ["OPERATIONS", "PRESETS", "Operation", "Prepared", "parse_pipeline"],
         "restraints": [
             "AtomId",
             "CROSSLINKERS",
