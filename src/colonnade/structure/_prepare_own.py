@@ -6,7 +6,6 @@ insertion code for one residue and drops atoms of all but one (version 2.7.0), w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -45,23 +44,24 @@ def one_location(lines: Lines, label: str | None = None) -> tuple[Lines, Lines]:
     Of several residue names at one position the one with most occupancy stays. The labels are taken off.
     """
     best: dict[tuple[Any, ...], tuple[float, int]] = {}
-    names: dict[tuple[Any, ...], Counter[str]] = {}
+    names: dict[tuple[Any, ...], dict[str, float]] = {}
     sites: list[tuple[Any, ...] | None] = []
     model = 0
-    for k, line in enumerate(lines):
+    for line in lines:
         model += line.startswith("MODEL")
         atom = line.startswith(("ATOM", "HETATM"))
         site = (model, line[21:27]) if atom or line.startswith("ANISOU") else None
         sites.append(site)
         if atom and site is not None:
             weight = 2.0 if line[16] == label else float(line[54:60].strip() or 1.0)
-            names.setdefault(site, Counter())[line[17:20]] += weight
+            here = names.setdefault(site, {})
+            here[line[17:20]] = here.get(line[17:20], 0.0) + weight
     kept_name = {site: max(count, key=lambda name: count[name]) for site, count in names.items()}
     chosen: dict[tuple[Any, ...], str] = {}
     for k, (line, site) in enumerate(zip(lines, sites, strict=True)):
         if site is None or line.startswith("ANISOU") or line[17:20] != kept_name[site]:
             continue
-        key = (site, line[12:16])
+        key: tuple[Any, ...] = (site, line[12:16])
         weight = 2.0 if line[16] == label else float(line[54:60].strip() or 1.0)
         if key not in best or weight > best[key][0]:
             best[key], chosen[key] = (weight, k), line[16]
