@@ -24,8 +24,10 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "dissociation_constant",
         ],
         "examples": ["example", "example_files"],
+        "fitting": ["Fit", "MapFit", "fit_map", "read_map", "simulated_map"],
         "ligands": ["LigandAffinity", "LigandContact", "ligand_affinity", "small_molecules"],
         "plots.affinity": ["contact_classes", "contact_map"],
+        "plots.fitting": ["correlation_slices", "fit_scores"],
         "plots.ligands": ["atom_contacts", "pocket"],
         "plots.space": [
             "complexes_by_restraints",
