@@ -70,7 +70,7 @@ class Ensemble:
 
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
-        """phi2, phi4, link (nearest-neighbour G), chi2 = V <M^2>, |M|, Binder U4, second-moment xi2."""
+        """Estimates of `observe.standard`: phi2, phi4, link, energy, chi2, abs_m, binder, xi2, mass."""
         return {key: estimate(value) for key, value in observe.standard(self).items()}
 
     @cached_property

@@ -202,6 +202,7 @@ class AdviseOutputs(Outputs):
     resources=Resources(cores=1, memory="4 GiB", walltime=timedelta(minutes=30)),
     examples={"Broken phase": {"m2": -4, "lam": 4.0, "shape": [8, 8]}},
     software=SOFTWARE,
+    repeatable=False,
 )
 def advise(inputs: AdviseInputs, job: Job) -> AdviseOutputs:
     """Measure, on this machine, which sampler to use. Rates are times of this run and differ from run to run."""

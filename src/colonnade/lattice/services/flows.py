@@ -166,7 +166,7 @@ class FlowSampleInputs(Inputs):
 
     @model_validator(mode="after")
     def _one_source(self) -> FlowSampleInputs:
-        from colonnade.lattice.weights import zoo
+        from colonnade.lattice.shelf import zoo
 
         if (self.weights is None) == (not self.zoo):
             raise ValueError("weights and zoo: give exactly one of them")
@@ -177,7 +177,8 @@ class FlowSampleInputs(Inputs):
         return self
 
     def load(self) -> Weights:
-        from colonnade.lattice.weights import load_weights, zoo
+        from colonnade.lattice.shelf import zoo
+        from colonnade.lattice.weights import load_weights
 
         return load_weights(self.weights.path if self.weights else zoo()[self.zoo])
 
