@@ -68,7 +68,7 @@ def exact_for(action: ScalarAction, shape: Sequence[int], bond: int = 20) -> Exa
     if min(sides) <= 4 and max(sides) <= 64:
         return torus(action, sides)
     if all(n & (n - 1) == 0 for n in sides):
-        return hotrg(action, sides, bond)
+        return hotrg(action, sides, bond, moments=True)
     return None
 
 

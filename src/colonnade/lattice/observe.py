@@ -34,25 +34,36 @@ def standard(run: Ensemble) -> dict[str, Any]:
         result["xi2"] = _second_moment(run, m2 * run.volume)
     result["energy"] = result["link"]
     if run.action.h:
-        result["energy"] = result["link"] - sum(run.obs(run.magnetisation[:, c]) ** 2 for c in range(run.action.components))
+        result["energy"] = result["link"] - sum(
+            run.obs(run.magnetisation[:, c]) ** 2 for c in range(run.action.components)
+        )
     mass = pole_mass(run)
     return result if mass is None else result | {"mass": mass}
 
 
 def pole_mass(run: Ensemble) -> Any | None:
-    """Plateau of the effective mass, averaged with inverse squared errors over L_1/4 <= t < L_1/2.
+    """Plateau of the effective mass, averaged with inverse squared errors.
 
     It is the gap of the channel odd under the symmetry: the pole mass in the symmetric phase, the small splitting of
-    the two lowest states in the broken one. None where no effective mass is defined to within half of its value.
+    the two lowest states in the broken one. The plateau starts where the next effective mass agrees with the mean of
+    those behind it within 1.5 errors. None where none is known to within half of its value.
     """
     masses = []
-    for mass in effective_mass(run)[max(run.shape[0] // 4, 1) - 1 :]:
+    for mass in effective_mass(run):
         if mass is not None:
             mass.gamma_method()
             if mass.dvalue < 0.5 * mass.value:
                 masses.append(mass)
-    if not masses:
-        return None
+    while len(masses) > 1:
+        first, rest = masses[0], _weighted_mean(masses[1:])
+        rest.gamma_method()
+        if abs(first.value - rest.value) < 1.5 * math.hypot(first.dvalue, rest.dvalue):
+            break
+        masses = masses[1:]
+    return _weighted_mean(masses) if masses else None
+
+
+def _weighted_mean(masses: list[Any]) -> Any:
     weights = [1 / mass.dvalue**2 for mass in masses]
     return sum(w * mass for w, mass in zip(weights, masses, strict=True)) / sum(weights)
 
@@ -80,7 +91,8 @@ def effective_mass(run: Ensemble) -> list[Any]:
     result = []
     for t in range(1, len(c) - 1):
         ratio = (c[t - 1] + c[t + 1]) / (2 * c[t])
-        result.append(np.arccosh(ratio) if ratio.value > 1 else None)
+        with np.errstate(invalid="ignore"):  # a single replica may lie below 1
+            result.append(np.arccosh(ratio) if ratio.value > 1 else None)
     return result
 
 

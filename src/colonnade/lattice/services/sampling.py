@@ -15,7 +15,6 @@ from colonnade.lattice.services.common import (
     SOFTWARE,
     ActionInputs,
     RunOutputs,
-    exact_table,
     run_results,
 )
 from colonnade.results import Artifact
@@ -117,8 +116,5 @@ def ensemble(inputs: EnsembleInputs, job: Job) -> RunOutputs:
         track=lambda items: job.track(items, "Sampling"),
     )
     job.log(f"{run.verdict.status}: {run.verdict.reason}")
-    return RunOutputs(
-        exact=exact_table(exact_for(run.action, run.shape)),
-        configurations=_configurations(run, job),
-        **run_results(run),
-    )
+    shown = run_results(run, exact_for(run.action, run.shape))
+    return RunOutputs(configurations=_configurations(run, job), **shown)

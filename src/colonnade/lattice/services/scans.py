@@ -111,6 +111,8 @@ def scan(inputs: ScanInputs, job: Job) -> ScanOutputs:
 
     Where the Binder cumulants of two sizes cross is an estimate of the critical coupling.
     """
+    from itertools import pairwise
+
     import numpy as np
 
     from colonnade.lattice import plots
@@ -135,7 +137,7 @@ def scan(inputs: ScanInputs, job: Job) -> ScanOutputs:
     sides = sorted(set(inputs.sides))
     found = [
         (small, large, *place)
-        for small, large in zip(sides, sides[1:], strict=False)
+        for small, large in pairwise(sides)
         for place in crossing(line, curve("binder", small), curve("binder", large))
     ]
     columns = zip(*found, strict=True) if found else None
