@@ -105,6 +105,15 @@ def rounded(value: float, error: float | None) -> tuple[float, float | None]:
     return round(value, digits), round(error, digits)
 
 
+def concise(value: float, error: float) -> str:
+    """Value with the error of its last digits in brackets, as 1.913(20)."""
+    value, shown = rounded(value, error)
+    if not shown:
+        return f"{value:.6g}"
+    digits = max(1 - math.floor(math.log10(shown)), 0)
+    return f"{value:.{digits}f}({shown:.{digits}f})" if shown >= 1 else f"{value:.{digits}f}({shown * 10**digits:.0f})"
+
+
 def measured_table(found: dict[str, Measured], exact: Exact | None) -> Table:
     """What was measured, with exact values beside it where there are any."""
     names, known = list(found), _exact_values(exact)
