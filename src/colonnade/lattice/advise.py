@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from colonnade.lattice.mcmc import HMC, Composite, Flip, FourierHMC, Independenc
 from colonnade.lattice.train import TrainConfig, Trainer
 
 WANTED = 10_000  # independent samples for the rate with training
+MIN_ESS = 0.05  # below it a few weights decide log Z and its error alike
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,15 @@ class Entry:
         return WANTED / (WANTED / self.rate + self.training) if self.rate > 0 else 0.0
 
 
+class FreeEnergy(NamedTuple):
+    """log Z by one method, with its error; `ess` is the reverse one, and `sound` whether the number can be believed."""
+
+    value: float
+    error: float
+    ess: float
+    sound: bool
+
+
 @dataclass(frozen=True)
 class Advice:
     """All samplers, the believable ones first and the fastest of them on top; log Z beside its exact value."""
@@ -56,7 +67,7 @@ class Advice:
     entries: list[Entry]
     recommendation: str
     exact: Exact | None
-    log_z: dict[str, tuple[float, float]]
+    log_z: dict[str, FreeEnergy]
     trainer: Trainer | None = None
 
 
@@ -147,18 +158,19 @@ def advise(
     for name, kernel in candidates(action, sides).items():
         say(name)
         entries.append(measure(name, kernel, action, sides, rng, seconds, chains))
-    free_energy: dict[str, tuple[float, float]] = {}
+    free_energy: dict[str, FreeEnergy] = {}
     if action.w4 > 0 and action.components <= 2 and not (action.components == 2 and action.h):
         say("Annealed log Z")
         _, log_w = Annealing(action, sides, stages=100).propose(1024, rng)
-        free_energy[f"annealed (ESS {reverse_ess(log_w):.2g})"] = log_z(log_w)
+        free_energy["annealing"] = FreeEnergy(*log_z(log_w), reverse_ess(log_w), reverse_ess(log_w) > MIN_ESS)
     trainer = None
     if training_minutes > 0 and _flow_fits(action, sides):
         say("Training a flow")
         trainer, flow_entries = _with_flow(action, sides, rng, seed, seconds, training_minutes, chains)
         entries += flow_entries
         _, log_w = trainer.proposal.propose(16384, rng)
-        free_energy[f"flow (ESS {reverse_ess(log_w):.2g})"] = log_z(log_w)
+        sound = trainer.verdict().status != "mode missed" and reverse_ess(log_w) > MIN_ESS
+        free_energy["flow"] = FreeEnergy(*log_z(log_w), reverse_ess(log_w), sound)
     entries.sort(key=lambda e: (("ok", "not converged", "mode missed").index(e.verdict.status), -e.rate))
     return Advice(entries, recommendation(entries, free_energy, exact), exact, free_energy, trainer)
 
@@ -195,7 +207,7 @@ def _with_flow(
     return trainer, entries
 
 
-def recommendation(entries: list[Entry], log_z: dict[str, tuple[float, float]], exact: Exact | None) -> str:
+def recommendation(entries: list[Entry], log_z: dict[str, FreeEnergy], exact: Exact | None) -> str:
     """Which sampler to use and why, in a few sentences."""
     good = [e for e in entries if e.verdict.status == "ok" and math.isfinite(e.tau_int)]
     if not good:
@@ -203,13 +215,14 @@ def recommendation(entries: list[Entry], log_z: dict[str, tuple[float, float]], 
     best = good[0]
     said = [f"Use {best.name}: {best.rate:.3g} independent samples a CPU-second (tau_int {best.tau_int:.2g} calls)."]
     said += _about_hmc(best, entries) + _about_flows(best, entries)
-    if exact is not None and log_z:
-        distances = {n: abs(v - exact.log_z) / math.hypot(e, exact.log_z_error) for n, (v, e) in log_z.items()}
-        least = min(log_z, key=lambda name: log_z[name][1])
-        said.append(
-            f"For log Z use {least}: {log_z[least][0]:.4f} +- {log_z[least][1]:.4f}, "
-            f"{distances[least]:.1f} errors from the exact {exact.log_z:.4f}."
-        )
+    sound = {name: found for name, found in log_z.items() if found.sound}
+    if sound:
+        name, found = min(sound.items(), key=lambda item: item[1].error)
+        text = f"For log Z use the {name}: {found.value:.4f} +- {found.error:.4f}"
+        if exact is not None:
+            distance = abs(found.value - exact.log_z) / math.hypot(found.error, exact.log_z_error)
+            text += f", {distance:.1f} errors from the exact {exact.log_z:.4f}"
+        said.append(text + ".")
     return " ".join(said)
 
 

@@ -223,18 +223,12 @@ def advise(inputs: AdviseInputs, job: Job) -> AdviseOutputs:
     job.log(found.recommendation)
     samplers = _samplers(found)
     finite = {e.name: e.rate for e in found.entries if e.rate > 0}
-    estimates = dict(found.log_z)
-    if found.exact is not None:
-        estimates[f"exact ({found.exact.method})"] = (found.exact.log_z, found.exact.log_z_error)
-    pairs = [rounded(*pair) for pair in estimates.values()]
     curve = found.trainer and plots.training(found.trainer.history)
     return AdviseOutputs(
         recommendation=found.recommendation,
         samplers=samplers,
         rates=Figure.of(plots.bars(finite, "independent samples a CPU-second"), title="Rates without training"),
-        log_z=Table.of(
-            {"method": list(estimates), "log Z": [v for v, _ in pairs], "error": [e for _, e in pairs]}, title="log Z"
-        ),
+        log_z=_log_z(found),
         exact=exact_table(found.exact),
         training=Figure.of(curve, title="Training of the flow") if curve else None,
     )
@@ -262,3 +256,15 @@ def _samplers(found: Advice) -> Table:
         "sign of M; none if M never changed its sign. flips: sign changes of M per call and chain. chi2: V⟨M²⟩ with "
         "the error of its last digits. off: its distance from the exact value in errors.",
     )
+
+
+def _log_z(found: Advice) -> Table:
+    rows: list[tuple[Any, ...]] = [
+        (name, *rounded(z.value, z.error), float(f"{z.ess:.2g}"), "ok" if z.sound else "not to be trusted")
+        for name, z in found.log_z.items()
+    ]
+    if found.exact is not None:
+        value, error = rounded(found.exact.log_z, found.exact.log_z_error)
+        rows.append((f"exact, {found.exact.method}", value, error, None, "ok"))
+    names = ("method", "log Z", "error", "ESS", "verdict")
+    return Table.of({name: [row[k] for row in rows] for k, name in enumerate(names)}, title="log Z")
