@@ -72,6 +72,7 @@ class Service(Generic[In, Out]):
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     software: tuple[str, ...] = ()
     unavailable: Callable[[], str | None] = lambda: None
+    repeatable: bool = True
 
     @property
     def column(self) -> str:
@@ -139,6 +140,7 @@ def service(
     examples: Mapping[str, Mapping[str, Any]] | None = None,
     software: tuple[str, ...] = (),
     unavailable: Callable[[], str | None] = lambda: None,
+    repeatable: bool = True,
 ) -> Callable[[Callable[[In, Job], Out]], Callable[[In, Job], Out]]:
     """Register `function(inputs, job) -> outputs` as the service `name`; inputs and outputs come from its annotations.
 
@@ -151,6 +153,8 @@ def service(
         examples: raw inputs by title; files as "example:NAME/FILE" from the `examples` folder beside the module.
         software: distributions whose versions are recorded with each run.
         unavailable: says in one sentence why it cannot run here (an engine that is not installed), or None.
+        repeatable: the same inputs and seed give the same result; False for one that measures times, which is
+            therefore never answered from an earlier job.
 
     Raises:
         ValueError: the name is malformed or taken by another function.
@@ -176,6 +180,7 @@ def service(
             examples=examples or {},
             software=software,
             unavailable=unavailable,
+            repeatable=repeatable,
         )
         return function
 
