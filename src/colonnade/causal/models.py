@@ -93,6 +93,9 @@ class WorldModel(nn.Module):
     Args:
         config: its shape.
         seed: of the initial weights.
+
+    Attributes:
+        details: what `save` was told beside the weights, e.g. the training `world` as JSON.
     """
 
     MAPS: ClassVar[dict[str, int]] = {"small": 10, "medium": 5, "large": 1}
@@ -100,6 +103,7 @@ class WorldModel(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.details: dict[str, str] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._build()
@@ -207,13 +211,15 @@ class WorldModel(nn.Module):
 
         try:
             with safe_open(str(path), framework="pt") as stored:
-                config = json.loads((stored.metadata() or {})["config"])
+                details = dict(stored.metadata() or {})
+                config = json.loads(details.pop("config"))
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             model = cls(ModelConfig(**config))
             model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:120]
             raise CausalError(f"{Path(path).name!r} does not hold a world model that fits ({reason}).") from None
+        model.details = details
         return model.eval()
 
 

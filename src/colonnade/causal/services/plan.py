@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -48,14 +49,17 @@ class PlanInput(WorldInputs):
         model, world = self.world_model(), self.make_world()
         if model is None:
             return self
-        config = model.config
+        config, field = model.config, "model" if self.model else "pretrained"
         has = (config.slots, config.per_object, config.size)
         wants = (world.slots, world.actions_per_object, world.size)
         if has != wants:
             raise ValueError(
-                f"{'model' if self.model else 'pretrained'}: a model for this world must have {wants[0]} objects, "
-                f"{wants[1]} actions each and {wants[2]} pixels, but this one has {has[0]}, {has[1]} and {has[2]}"
+                f"{field}: a model for this world must have {wants[0]} objects, {wants[1]} actions each and {wants[2]} "
+                f"pixels, but this one has {has[0]}, {has[1]} and {has[2]}"
             )
+        trained = _trained_on(model)
+        if trained.get("kind", world.kind) != world.kind:
+            raise ValueError(f"{field} must be trained on a {world.kind} world, but was on a {trained['kind']} world")
         return self
 
     def world_model(self) -> WorldModel | None:
@@ -66,6 +70,10 @@ class PlanInput(WorldInputs):
         if self.pretrained:
             return pretrained(self.pretrained)
         return WorldModel.load(self.model.path) if self.model else None
+
+
+def _trained_on(model: WorldModel) -> dict[str, Any]:
+    return dict(json.loads(model.details.get("world", "{}")))
 
 
 class PlanOutput(Outputs):
@@ -99,6 +107,10 @@ def plan(inputs: PlanInput, job: Job) -> PlanOutput:
 
     world = inputs.make_world()
     model = inputs.world_model()
+    here = {"kind": world.kind} | world.model_dump()
+    if model is not None and (trained := _trained_on(model)) not in ({}, here):
+        others = ", ".join(f"{name} {value}" for name, value in trained.items() if here.get(name) != value)
+        job.log(f"The model was trained on another world ({others}), so expect less of it.")
     planners = ["oracle", *(["model"] if model else []), "replay", "random"]
     rows: list[dict[str, Any]] = []
     plans = {}
