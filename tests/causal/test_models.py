@@ -156,7 +156,7 @@ def test_the_zoo_is_small_and_its_recipe_learned_pushes():
     assert score.restraint > 80
     assert score.hits[1] > 98
     assert score.hits[5] <= 100
-    with pytest.raises(CausalError, match="name must be one of physics5-gnn"):
+    with pytest.raises(CausalError, match=r"name must be one of physics5-flat, .*; did you mean .physics5-gnn"):
         pretrained("physics6")
 
 

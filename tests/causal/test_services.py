@@ -105,7 +105,11 @@ def test_discover_on_the_carried_table(tmp_path):
         ("causal.benchmark", {"preset": "fast"}, "preset must be one of"),
         ("causal.plan", {"steps": 21}, "steps must be from 1 to 20"),
         ("causal.plan", {"objects": 4, "pretrained": "physics5-gnn"}, "a model for this world must have 4 objects"),
-        ("causal.plan", {"world": "chemistry", "pretrained": "physics5-gnn"}, "must be trained on a chemistry world, but was on a phy"),
+        (
+            "causal.plan",
+            {"world": "chemistry", "pretrained": "physics5-gnn"},
+            "must be trained on a chemistry world, but was on a phy",
+        ),
         ("causal.discover", {"method": "pc"}, "table is required"),
         ("causal.discover", {"table": "example:causal.discover/interventions.csv"}, "target_column must name"),
         (

@@ -114,10 +114,10 @@ class Transitions:
         fixed = self.fixed[episodes]
         physics = isinstance(self.world, PhysicsWorld)
         cell, colour = (states, fixed) if physics else (fixed, states)
-        lut = np.tile(self.world.lut, (1, 12))
         kernels().draw(
-            0, rows, np.ascontiguousarray(cell), np.ascontiguousarray(colour), self.shapes[episodes], lut,
-            sprites.runs(), size // sprites.CELL, out.reshape(-1), np.zeros_like(states), np.ones(rows, bool),
+            0, rows, np.ascontiguousarray(cell), np.ascontiguousarray(colour), self.shapes[episodes],
+            sprites.ink(self.world.lut), sprites.canvas(size // sprites.CELL), out.reshape(-1), np.empty_like(states),
+            np.empty_like(states), np.ones(rows, bool),
         )  # fmt: skip
         return out
 
@@ -235,7 +235,6 @@ def _seek(world: World, cell: Array, actions: Array, rng: np.random.Generator) -
     assert isinstance(world, PhysicsWorld)
     target = physics_tables(world).neighbour[cell]
     against = (target[..., None] == cell[:, None, None, :]).any(3)
-    against[:, :, 0] = False
     options = against.reshape(len(cell), -1)
     chosen = (options * rng.random(options.shape)).argmax(1)
     use = options.any(1) & (rng.random(len(cell)) < 0.5)
