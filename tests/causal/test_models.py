@@ -128,7 +128,10 @@ def test_mistakes_are_one_sentence():
         (lambda: model.encode(np.zeros((1, 3, 50, 50), np.uint8)), "must have shape (batch, 50, 50, 3)"),
         (lambda: model.predict(torch.zeros(1, 3, 4), np.array([15])), "actions must be from 0 to 14"),
         (lambda: model.decode(torch.zeros(1, 3, 4)), "has no decoder"),
-        (lambda: WorldModel.of(world, transition="mlp"), "transition must be one of flat, modular, gnn, csgnn"),
+        (
+            lambda: WorldModel.of(world, transition="mlp"),
+            "transition must be one of flat, modular, gnn",
+        ),
     ]
     for call, sentence in cases:
         with pytest.raises(CausalError) as caught:

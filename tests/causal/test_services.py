@@ -101,7 +101,7 @@ def test_discover_on_the_carried_table(tmp_path):
         ("causal.simulate", {"episodes": 100_000, "steps": 1000}, "episodes x steps must be at most 20000000"),
         ("causal.simulate", {"colors": 12}, "colors must be from 2 to 9, but is 12"),
         ("causal.train", {"updates": 0}, "updates must be from 1 to 100000, but is 0"),
-        ("causal.train", {"transition": "lstm"}, "transition must be one of"),
+        ("causal.train", {"transition": "transformer"}, "transition must be one of"),
         ("causal.benchmark", {"preset": "fast"}, "preset must be one of"),
         ("causal.plan", {"steps": 21}, "steps must be from 1 to 20"),
         ("causal.plan", {"objects": 4, "pretrained": "physics5-gnn"}, "a model for this world must have 4 objects"),

@@ -111,9 +111,8 @@ def physics_roll(
         states[s + 1, lo:hi] = cell[lo:hi]
 
 
-def physics_distance(lo: int, hi: int, cell: Array, goal: Array, grid: int, out: Array) -> None:
-    p, q = cell[lo:hi].astype(np.int64), goal[lo:hi].astype(np.int64)
-    out[lo:hi] = (np.abs(p // grid - q // grid) + np.abs(p % grid - q % grid)).sum(1)
+def physics_distance(lo: int, hi: int, cell: Array, goal: Array, t: Any, out: Array) -> None:
+    out[lo:hi] = t.distance[cell[lo:hi], goal[lo:hi]].sum(1, dtype=np.int64)
 
 
 def _values(u: Array, cumulative: Array) -> Array:

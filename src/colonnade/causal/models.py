@@ -41,7 +41,7 @@ class ModelConfig(BaseModel):
     size: int = Field(50, ge=20, le=120, multiple_of=10)
     dim: int = Field(16, ge=1, le=128)
     hidden: int = Field(128, ge=16, le=1024)
-    transition: Literal["flat", "modular", "gnn", "csgnn"] = "gnn"
+    transition: Literal["flat", "modular", "gnn", "csgnn", "lstm", "rim", "scoff"] = "gnn"
     encoder: Literal["small", "medium", "large"] = "small"
     decoder: bool = False
     variational: bool = False
@@ -158,8 +158,13 @@ class WorldModel(nn.Module):
             raise CausalError(f"frames must have shape (batch, {size}, {size}, 3), but have {tuple(tensor.shape)}.")
         return tensor
 
-    def predict(self, z: Tensor, action: Tensor | Array) -> Tensor:
-        """Next slots (batch, n, dim) of slots and actions (batch,).
+    @property
+    def recurrent(self) -> bool:
+        """Whether the transition has a memory."""
+        return bool(getattr(self.transition, "recurrent", False))
+
+    def step(self, z: Tensor, action: Tensor | Array, memory: Any = None) -> tuple[Tensor, Any]:
+        """Next slots (batch, n, dim) of slots and actions (batch,), and the memory for the step after.
 
         Raises:
             CausalError: an action out of range.
@@ -168,14 +173,21 @@ class WorldModel(nn.Module):
         top = self.config.slots * self.config.per_object
         if len(tensor) and not (int(tensor.min()) >= 0 and int(tensor.max()) < top):
             raise CausalError(f"actions must be from 0 to {top - 1}, but reach from {tensor.min()} to {tensor.max()}.")
-        result: Tensor = z + self.transition(z, action_slots(tensor, self.config.slots, self.config.per_object))
-        return result
+        routed = action_slots(tensor, self.config.slots, self.config.per_object)
+        if not self.recurrent:
+            return z + self.transition(z, routed), None
+        change, memory = self.transition(z, routed, memory)
+        return z + change, memory
+
+    def predict(self, z: Tensor, action: Tensor | Array) -> Tensor:
+        """Next slots (batch, n, dim), with nothing remembered; see `step`."""
+        return self.step(z, action)[0]
 
     def rollout(self, z: Tensor, actions: Tensor | Array) -> Tensor:
         """(batch, steps, n, dim) slots after each of actions (batch, steps)."""
-        out = []
+        out, memory = [], None
         for step in range(actions.shape[1]):
-            z = self.predict(z, actions[:, step])
+            z, memory = self.step(z, actions[:, step], memory)
             out.append(z)
         return torch.stack(out, 1)
 

@@ -57,9 +57,12 @@ _blend_wide, _blend_narrow = _row(WIDE, True), _row(NARROW, True)
 _store_wide, _store_narrow = _row(WIDE, False), _row(NARROW, False)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, forceinline=True)
 def _tile(frame: U8, base: Any, cell: Any, tint: Any, form: Any, blend: bool, ink: U8, canvas: Any) -> None:
-    """Paint one object; without `blend` its tile must be black."""
+    """Paint one object; without `blend` the rest of its tile turns black.
+
+    That is the faster way: it needs not wait for what the frame holds, which is seldom in a cache.
+    """
     at, rows, stride = base + canvas.corner[cell], canvas.rows[cell], canvas.stride
     colour, row = np.uint64(tint) * np.uint64(33), np.uint64(form) * np.uint64(363)
     if canvas.wide[cell]:
@@ -80,7 +83,7 @@ def _tile(frame: U8, base: Any, cell: Any, tint: Any, form: Any, blend: bool, in
             row += np.uint64(33)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, forceinline=True)
 def _stale(b: int, cell: U8, colour: U8, drawn: U8, tinted: U8, near: Any) -> int:
     """Which objects (bits) must be painted again: those that changed, and those that share pixels with such a one."""
     n = cell.shape[1]
@@ -125,26 +128,24 @@ def draw(
         drawn, tinted: (batch, n), brought up to date.
         whole: (batch,) bool.
     """
-    n, size, none = cell.shape[1], canvas.size, np.uint64(0)
+    n, size = cell.shape[1], canvas.size
     for b in range(lo, hi):
         base = np.uint64(b) * size
+        stale = (1 << n) - 1
         if whole[b]:
             for q in range(size):
                 frame[base + q] = 0
-            for i in range(n):
-                touches = 0
-                for j in range(i):
-                    touches |= canvas.near[cell[b, j], cell[b, i]]
-                _tile(frame, base, cell[b, i], colour[b, i], shape[b, i], touches != 0, ink, canvas)
         else:
             stale = _stale(b, cell, colour, drawn, tinted, canvas.near)
             if stale == 0:
                 continue
             for i in range(n):
                 if drawn[b, i] != cell[b, i]:
-                    _tile(frame, base, drawn[b, i], none, canvas.nothing, False, ink, canvas)
-            for i in range(n):
-                if (stale >> i) & 1:
-                    _tile(frame, base, cell[b, i], colour[b, i], shape[b, i], True, ink, canvas)
+                    _tile(frame, base, drawn[b, i], 0, canvas.nothing, False, ink, canvas)
         for i in range(n):
+            if (stale >> i) & 1:
+                touches = 0  # an earlier object, whose pixels are to be kept; later ones are painted again
+                for j in range(i):
+                    touches |= canvas.near[cell[b, j], cell[b, i]]
+                _tile(frame, base, cell[b, i], colour[b, i], shape[b, i], touches != 0, ink, canvas)
             drawn[b, i], tinted[b, i] = cell[b, i], colour[b, i]

@@ -174,7 +174,7 @@ class PhysicsSimulator(Simulator):
         self.run(self.kernels.physics_step, at, action, self.cell, self.weight, self.event, self.tables)
 
     def score(self) -> tuple[Array, Array]:
-        self.run(self.kernels.physics_distance, self.cell, self.goal, self.grid, self._score)
+        self.run(self.kernels.physics_distance, self.cell, self.goal, self.tables, self._score)
         return (0.0 - self._score / self.cell.shape[1]).astype(np.float32), self._score == 0
 
     def counterfactual(self, action: Array) -> Array:
@@ -307,8 +307,10 @@ def physics_tables(world: PhysicsWorld) -> PhysicsTables:
                 if 0 <= x + dx < grid and 0 <= y + dy < grid:
                     neighbour[x * grid + y, d] = (x + dx) * grid + y + dy
     fixed = world.mode == "fixed-unobserved"
+    x, y = np.divmod(np.arange(grid * grid), grid)
     return PhysicsTables(
         neighbour=neighbour,
+        distance=(abs(x[:, None] - x) + abs(y[:, None] - y)).astype(np.uint8),
         weight_of_colour=world.weight_of_colour,
         jitter=float(JITTER.get(world.split, 1 / 8) / max(world.objects - 1, 1))
         if world.split != "zero-shot"
@@ -334,7 +336,7 @@ def chemistry_tables(world: ChemistryWorld) -> ChemistryTables:
     strides = [s for m in mechanisms for s in (m.strides if m.table is not None else (0,) * len(m.parents))]
     return ChemistryTables(
         order=np.array(world.structure.order, np.int64),
-        reach=(world.structure.reach | np.eye(n, dtype=bool)) @ (1 << np.arange(n, dtype=np.int64)),
+        below=_below(world),
         first_edge=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         stride=np.array(strides, np.int64),
         cumulative=np.concatenate(flat),
@@ -345,6 +347,14 @@ def chemistry_tables(world: ChemistryWorld) -> ChemistryTables:
         goal_steps=world.goal_steps,
         **integers,
     )
+
+
+def _below(world: ChemistryWorld) -> Array:
+    graph, table = world.structure, np.zeros((world.slots, world.slots), np.int64)
+    for variable in range(world.slots):
+        redrawn = [node for node in graph.order if graph.reach[variable, node]]
+        table[variable, : len(redrawn) + 1] = [len(redrawn), *redrawn]
+    return table
 
 
 __all__ = ["ChemistrySimulator", "FrameBuffer", "PhysicsSimulator", "Simulator", "check_actions", "simulator"]

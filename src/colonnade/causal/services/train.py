@@ -16,7 +16,7 @@ from colonnade.service import Resources, service
 class TrainInput(WorldInputs):
     """A world model and how to train it."""
 
-    transition: Literal["gnn", "modular", "flat", "csgnn"] = Param(
+    transition: Literal["gnn", "modular", "flat", "csgnn", "lstm", "rim", "scoff"] = Param(
         "gnn", title="Transition", help="csgnn is the paper's GNN, whose messages carry no action."
     )
     loss: Literal["infonce", "contrastive", "ae", "vae"] = Param(
