@@ -72,7 +72,7 @@ def search(
 
 
 @njit(cache=True)
-def _search(half, columns, start, goal, at, to, price, slope, width):  # type: ignore[no-untyped-def]  # noqa: PLR0915
+def _search(half, columns, start, goal, at, to, price, slope, width):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
     distance = np.full(half.size, np.inf)
     parent = np.empty(half.size, np.int16)
     root2 = np.sqrt(2.0)

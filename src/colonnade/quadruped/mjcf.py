@@ -52,7 +52,7 @@ def mjcf(robot: Robot, boxes: Sequence[Box] = (), friction: float = 0.7, floor: 
     return f"""<mujoco model={quoteattr(robot.name)}>
 <compiler angle="radian" autolimits="true"/>
 <option timestep="{TIMESTEP}" cone="elliptic" impratio="10" integrator="implicitfast" iterations="20">
-<flag multiccd="disable"/></option>
+<flag multiccd="disable" autoreset="disable"/></option>
 <visual><global offwidth="1280" offheight="720"/><quality shadowsize="0" offsamples="0"/>
 <headlight ambient=".4 .4 .4"/></visual>
 <default><geom condim="3" friction="{friction} 0.005 0.0001" solref="0.005 1" solimp="0.95 0.99 0.001"/>

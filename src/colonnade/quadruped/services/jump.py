@@ -80,7 +80,7 @@ class JumpOutput(Outputs):
     kind: str = Field(title="Kind of verdict")
     source: str = Field(title="Found by")
     largest_sill: Estimate | None = Field(None, title="Largest sill found feasible")
-    remark: str = Field("", title="Remark")
+    remark: str | None = Field(None, title="Remark")
     strip: Figure | None = Field(None, title="Jump")
     run: Figure | None = Field(None, title="Simulated run")
     video: Video | None = Field(None, title="Film")
@@ -142,7 +142,7 @@ def _found(inputs: JumpInput, job: Job, answer: Answer, plan: JumpPlan) -> JumpO
         feasible=True,
         kind=answer.verdict,
         source=answer.source,
-        remark=f"{remark} {said}".strip(),
+        remark=f"{remark} {said}".strip() or None,
         strip=Figure.of(plots.jump_strip(plan, inputs.window)),
         run=Figure.of(plots.run_3d(robot, nominal.t, nominal.qpos, boxes, 60)),
         video=video,

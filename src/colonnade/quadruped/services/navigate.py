@@ -31,7 +31,7 @@ class NavigateOutput(Outputs):
 
     outcome: str = Field(title="Outcome")
     success: bool = Field(title="At the goal, nothing touched")
-    remark: str = Field("", title="Remark")
+    remark: str | None = Field(None, title="Remark")
     video: Video | None = Field(None, title="Film")
     run: Figure = Field(title="Run")
     map: Figure = Field(title="Map and way")
@@ -96,7 +96,7 @@ def _output(inputs: NavigateInput, job: Job, result: MissionResult) -> NavigateO
     return NavigateOutput(
         outcome=f"{metrics.outcome}. {metrics.cause}".strip(),
         success=metrics.success,
-        remark=remark,
+        remark=remark or None,
         video=video,
         run=Figure.of(plots.run_3d(MINI_CHEETAH, result.t, result.qpos, world.boxes)),
         map=Figure.of(figure),
