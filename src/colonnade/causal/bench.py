@@ -6,7 +6,7 @@ import html
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from colonnade.causal.errors import CausalError, check_choice
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld, World, graph_of
 
+if TYPE_CHECKING:
+    from colonnade.causal.data import Transitions
+    from colonnade.causal.models import WorldModel
+
 Array = NDArray[Any]
 STEPS = (1, 5, 10)
+PLAN_STEPS, PLAN_EPISODES = 5, 300
 PRESETS = ("quick", "structure", "paper")
 # Seconds of one core a gradient step of 256 transitions takes (measured, 5 objects), for the estimate shown first.
 SECONDS = {"flat": 0.025, "modular": 0.03, "gnn": 0.06, "csgnn": 0.05, "lstm": 0.09, "rim": 0.12, "scoff": 0.12}
@@ -61,6 +66,14 @@ class Cell(BaseModel):
         options: dict[str, Any] = {"positions": self.positions, "min_edge_tv": self.min_edge_tv}
         return ChemistryWorld(graph=self.world, colors=self.colors, seed=self.seed, **options)
 
+    def make_model(self, world: World) -> WorldModel:
+        from colonnade.causal.models import WorldModel
+
+        return WorldModel.of(
+            world, seed=self.seed, transition=self.transition, dim=self.dim, hidden=self.hidden,
+            decoder=self.loss in ("ae", "vae"), variational=self.loss == "vae",
+        )  # fmt: skip
+
     @property
     def world_name(self) -> str:
         return f"physics{self.objects}" if self.world == "physics" else f"{self.world} {self.positions}"
@@ -72,7 +85,8 @@ class Cell(BaseModel):
     @property
     def seconds(self) -> float:
         """Rough cost in seconds of one core."""
-        return 15 + self.updates * self.batch / 256 * SECONDS[self.transition]
+        painting = 0.2 if self.loss in ("ae", "vae") else 0.0
+        return 15 + self.updates * self.batch / 256 * (SECONDS[self.transition] + painting)
 
 
 @dataclass(frozen=True)
@@ -111,7 +125,7 @@ def preset(name: str, seeds: Sequence[int] = (0,)) -> list[Cell]:
         if name == "quick":
             plain: dict[str, Any] = {"loss": "contrastive", "balance": 0.0, "updates": 300, "seed": seed}
             cells += [Cell(transition=t, **plain) for t in ("flat", "modular", "csgnn")]
-            cells += [Cell(updates=1000, seed=seed)]
+            cells += [Cell(transition="flat", loss="ae", balance=0.0, updates=150, seed=seed), Cell(seed=seed)]
             cells += [Cell(world="chain5", transition=t, updates=300, seed=seed) for t in ("flat", "gnn")]
         elif name == "structure":
             both = itertools.product((3, 5), ("flat", "modular", "csgnn"))
@@ -136,14 +150,13 @@ def run_cell(cell: Cell) -> CellResult:
 
     from colonnade.causal.evaluation import evaluate
     from colonnade.causal.influence import auroc, influence_matrix
-    from colonnade.causal.models import WorldModel
     from colonnade.causal.training import fit
 
     torch.set_num_threads(1)
     world = cell.make_world()
     train = world.collect(cell.episodes, 100, seed=3 * cell.seed + 1)
     test = world.collect(max(cell.test_rows, 1000), max(STEPS), seed=3 * cell.seed + 2)
-    model = WorldModel.of(world, seed=cell.seed, transition=cell.transition, dim=cell.dim, hidden=cell.hidden)
+    model = cell.make_model(world)
     curve = fit(
         model,
         train,
@@ -159,7 +172,7 @@ def run_cell(cell: Cell) -> CellResult:
     off = ~np.eye(len(truth), dtype=bool)
     return CellResult(
         cell,
-        [score_row(one) for one in scores],
+        [score_row(one) | planned(one.name, world, cell, model, train) for one in scores],
         influence.tolist(),
         truth.tolist(),
         auroc(influence[off], truth[off])[0],
@@ -167,6 +180,26 @@ def run_cell(cell: Cell) -> CellResult:
         curve.seconds,
         curve.loss,
     )
+
+
+def planned(name: str, world: World, cell: Cell, model: WorldModel, train: Transitions) -> dict[str, float | None]:
+    """Planning of one row of the table, and how well its model repaints frames."""
+    from colonnade.causal.evaluation import reconstruction
+    from colonnade.causal.planning import plan
+    from colonnade.causal.reward import fit_reward
+
+    options: dict[str, Any] = {"steps": PLAN_STEPS, "episodes": PLAN_EPISODES, "seed": cell.seed}
+    row: dict[str, float | None] = {"by reward head": None, "reconstruction": None}
+    if name == cell.model_name:
+        done = plan(world, "model", model=model, **options)
+        head = fit_reward(model, train, updates=500, seed=cell.seed)
+        row["by reward head"] = 100 * float(plan(world, "model", model=model, head=head, **options).success.mean())
+        row["reconstruction"] = reconstruction(model, train) if model.decoder else None
+    elif name in ("oracle", "no interaction"):
+        done = plan(world, name, **options)  # type: ignore[arg-type]
+    else:  # who sees no difference between actions takes any
+        done = plan(world, "random", **options)
+    return {"plan reward": float(done.reward.mean()), "plan success": 100 * float(done.success.mean())} | row
 
 
 COLUMNS = {
@@ -178,6 +211,11 @@ COLUMNS = {
     "counterfactual": "Nearer to what happened than to what any of 8 other actions would have done, noise kept",
     "excess nats": "Log-likelihood lost against the exact law",
     "MCC": "How well slots hold the true variables",
+    "plan reward": "Mean reward of greedy planning towards goals 5 random actions away, in 5 actions",
+    "plan success": "How often the goal is reached exactly",
+    "by reward head": "The same with a learned reward in place of the distance of slots",
+    "reconstruction": "Binary cross-entropy of repainted frames (likelihood losses only)",
+    "AUROC": "Of the model's influence matrix against what acting on a variable can change",
 }
 
 

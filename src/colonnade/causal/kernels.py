@@ -183,7 +183,7 @@ def _intervene(
         for i in range(1, t.below[target, 0] + 1):
             _resample(b, key, counter, value, past, noise, t.below[target, i], t, False)
         return
-    now = _touched(b, target, touched, t)
+    now = _touched(b, int(target), touched, t)
     for lag in range(past.shape[1] - 1, 0, -1):
         past[b, lag] = past[b, lag - 1]
         touched[b, lag] = touched[b, lag - 1]
