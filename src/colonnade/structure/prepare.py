@@ -270,9 +270,9 @@ def _full_lines(text: str) -> list[str]:
     for line in text.splitlines():
         if line.startswith(("ATOM", "HETATM")):
             last = f"{line:80}"[17:27]
-        elif line.startswith("TER") and not line[3:].strip():
-            line = f"TER{'':14}{last}"
-        lines.append(f"{line:80}\n")
+        bare_end = line.startswith("TER") and not line[3:].strip()
+        whole = f"TER{'':14}{last}" if bare_end else line
+        lines.append(f"{whole:80}\n")
     return lines
 
 
