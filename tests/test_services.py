@@ -8,8 +8,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from colonnade.catalogue import GROUP
 from colonnade.inputs import LEVELS
-from colonnade.service import GROUP, broken_plugins, services
+from colonnade.service import broken_plugins, services
 
 OFFERED = tuple(point.value for point in entry_points(group=GROUP) if point.value.startswith("colonnade."))
 SERVICES = [service for service in services().values() if service.function.__module__.startswith(OFFERED)]

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ByteSize, TypeAdapter, ValidationError
 
+from colonnade.catalogue import GROUP, BrokenPlugin
 from colonnade.errors import ColonnadeError, UnknownService, explain
 from colonnade.inputs import FileSource, local_file
 
 if TYPE_CHECKING:
     from colonnade.job import Job
 
-GROUP = "colonnade.services"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 In = TypeVar("In", bound=BaseModel)
@@ -204,14 +204,6 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Any], type[Any]]:
 
 
 _REGISTRY: dict[str, Service[Any, Any]] = {}
-
-
-@dataclass(frozen=True)
-class BrokenPlugin:
-    """An installed package whose services could not be loaded, and why."""
-
-    name: str
-    reason: str
 
 
 @cache
