@@ -196,9 +196,9 @@ def _intervene(
 
 
 @inlined
-def _touched(b: int, target: int, touched: Any, t: Any) -> int:
+def _touched(b: int, target: Any, touched: Any, t: Any) -> int:
     """Bits of the variables that an intervention, and what earlier ones touched, reach now by edges of any lag."""
-    now = 1 << target
+    now: int = 1 << target
     for node in t.order:
         for e in range(t.first_edge[node], t.first_edge[node + 1]):
             source = now if t.lag[e] == 0 else touched[b, t.lag[e] - 1]
