@@ -262,7 +262,19 @@ def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
         out[b] = total
 
 
+@jit
+def count_nearer(distance: Any, low: Any, high: Any, weight: Any, nearer: Any, within: Any) -> None:
+    """For each row: the weight of the columns below `low`, and how many columns lie from `low` to `high`."""
+    for i in range(distance.shape[0]):
+        sure, unsure = np.int32(0), np.int32(0)
+        for j in range(distance.shape[1]):
+            below = distance[i, j] < low[i]
+            sure += weight[j] if below else np.int32(0)
+            unsure += np.int32(distance[i, j] <= high[i]) - np.int32(below)
+        nearer[i], within[i] = sure, unsure
+
+
 __all__ = [
-    "chemistry_reset", "chemistry_step", "draw", "matches", "physics_distance", "physics_reset", "physics_roll",
+    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset", "physics_roll",
     "physics_step", "uniform",
 ]  # fmt: skip
