@@ -102,6 +102,7 @@ def fit(
     data: Dataset,
     model: str = "graphnet",
     *,
+    start: dict[str, torch.Tensor] | None = None,
     budget: float = 60.0,
     seed: int = 0,
     batch: int = 128,
@@ -121,6 +122,7 @@ def fit(
     Args:
         data: training events.
         model: one of `models.MODELS` or "reference".
+        start: weights to begin with (fine-tuning); fresh ones by default.
         budget: CPU-seconds.
         seed: of weights and order.
         batch: events a step.
@@ -143,6 +145,8 @@ def fit(
         raise PhysicsError(f"label must hold both classes, but all of the first events are {first['label'][0]}.")
     builder = Builder(data.spec.name, nodes).fit(first)
     net = build(model, data.spec.name, seed, **options)
+    if start is not None:
+        net.load_state_dict(start)
     trained = Trained(net, builder, model, options)
     loss_of = nn.BCEWithLogitsLoss() if data.spec.task == "classification" else nn.MSELoss()
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
@@ -157,7 +161,7 @@ def fit(
                 return trained
             if len(some[data.spec.target]) < 2:  # batch norm needs two
                 continue
-            optimiser.param_groups[0]["lr"] = rate * _cycle(share)
+            optimiser.param_groups[0]["lr"] = rate * cycle(share)
             loss = loss_of(net(builder(some)), builder.target(some))
             optimiser.zero_grad()
             loss.backward()
@@ -173,19 +177,28 @@ def fit(
     return trained
 
 
-# Training events per CPU-second of one core, rounded: what a budget in seconds buys when the result must not depend on
-# the machine.
-_SPEED = {"pfn": 5000, "graphnet": 1500, "particlenet-lite": 400, "fcn": 4000, "part-lite": 300, "cnn": 600}
-_SLOWER = {"top": 1.0, "belle": 0.7, "airshower": 0.5, "spinodal": 0.25, "eos": 0.2}
+def occlusion(trained: Trained, jet: NDArray[Any]) -> NDArray[np.float64]:
+    """What each constituent adds to a jet's score: the log odds with all of them minus those without it.
+
+    Args:
+        trained: a model of the set top.
+        jet: (nodes, 4) E, px, py, pz in GeV.
+
+    Returns:
+        (nodes,), 0 at padding.
+    """
+    real = np.flatnonzero(jet[:, 0] > 0)
+    without = np.repeat(jet[None], len(real) + 1, axis=0)
+    without[np.arange(len(real)), real] = 0
+    probability = np.clip(trained.predict({"p4": without}), 1e-9, 1 - 1e-9)
+    odds = np.log(probability / (1 - probability))
+    found = np.zeros(len(jet))
+    found[real] = odds[-1] - odds[:-1]
+    return found
 
 
-def events_for(budget: float, model: str, dataset: str) -> int:
-    """How many training events a budget of CPU-seconds stands for, by rounded speeds of one core."""
-    slower = 1.0 if model == "cnn" else _SLOWER[dataset]
-    return max(int(budget * _SPEED.get(model, 300) * slower), 256)
-
-
-def _cycle(share: float) -> float:
+def cycle(share: float) -> float:
+    """Learning rate over its largest value, at a share of the training: a short rise, then a cosine down."""
     if share < 0.1:
         return 0.1 + 9 * share
     return 0.5 * (1 + float(np.cos(np.pi * min((share - 0.1) / 0.9, 1.0)))) + 1e-3
