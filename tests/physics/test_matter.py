@@ -125,7 +125,7 @@ def test_static_fireball(rng) -> None:
     """dN / (pT dpT) ~ sum over n of mT K1(n mT / T): the Bose gas seen from the side."""
     temperature, mass = 0.14, cooper_frye.PION
     surface = frozen(np.ones((20, 20)))
-    degeneracy = 30_000
+    degeneracy = 100_000
     momenta = sample(surface, temperature, rng, degeneracy=degeneracy)
     volume = 1.0 * (20 * 0.5) ** 2  # tau times area, per unit of rapidity
     n = np.arange(1, 30)
@@ -155,7 +155,7 @@ def elliptic_flow(rx: float, ry: float, rng) -> tuple[float, float]:
     state = equation_of_state.cross_over()
     table, cold = pressure_table(state), state.energy_at(0.14)
     times, history = evolve(Fluid(energy, still, still), table, step=0.18, cell=0.5, steps=80, tau=0.6, until=cold)
-    momenta = sample(freeze_out(times, history, 0.5, cold), 0.14, rng, degeneracy=60)
+    momenta = sample(freeze_out(times, history, 0.5, cold), 0.14, rng, degeneracy=1000)
     angle = np.arctan2(momenta[:, 1], momenta[:, 0])
     return float(np.cos(2 * angle).mean()), float(1 / np.sqrt(2 * len(angle)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from colonnade.physics.shards import Dataset
 
 FITTED = 2000  # events that means and spreads are fitted on
 Progress = Callable[[float, float], None]
+Watch = Callable[["Trained", float, int], None]
 
 
 @dataclass
@@ -112,6 +113,8 @@ def fit(
     epochs: int = 1000,
     events: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
+    marks: Sequence[float] = (),
     **options: Any,
 ) -> Trained:
     """Train a model on a stream of events until the budget is spent.
@@ -132,6 +135,8 @@ def fit(
         epochs: most passes over the data.
         events: spend the budget on this many events instead of on seconds: the same result on every machine.
         progress: called with the share of the budget that is spent, and 1.
+        watch: called with the model, the CPU-seconds and the events seen, at each of `marks`; its time is not counted.
+        marks: CPU-seconds.
         options: of the model.
 
     Raises:
@@ -150,12 +155,17 @@ def fit(
     trained = Trained(net, builder, model, options)
     loss_of = nn.BCEWithLogitsLoss() if data.spec.task == "classification" else nn.MSELoss()
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
-    begin, seen, recent = time.process_time(), 0, []
+    begin, seen, recent, ahead = time.process_time(), 0, [], sorted(marks)
     torch.manual_seed(seed)
     net.train()
     for _ in range(epochs):
         for some in data.batches(batch, columns=columns, rng=rng, stop=stop):
             spent = time.process_time() - begin
+            if watch is not None and ahead and spent >= ahead[0]:
+                ahead.pop(0)
+                watch(trained, spent, seen)
+                net.train()
+                begin = time.process_time() - spent
             share = seen / events if events else spent / budget
             if share >= 1:
                 return trained
