@@ -165,6 +165,12 @@ def test_options_reach_their_fields(command: Command) -> None:
     }
 
 
+@pytest.mark.parametrize("typed", [["3", "-4"], ["3,-4"], ["[3, -4]"], ["3", "--window.points", "-4"]])
+def test_lists_of_numbers_may_be_several_words(command: Command, typed: list[str]) -> None:
+    found = inputs_of(command, "--window.points", *typed, "--count", "7")["inputs"]
+    assert (found["window"]["points"], found["count"]) == ([3, -4], 7)
+
+
 def test_nothing_can_be_said_too(command: Command) -> None:
     found = inputs_of(command, "--chains", "", "--ratio", "none", "--label", "")
     assert (found["inputs"]["chains"], found["inputs"]["ratio"], found["inputs"]["label"]) == ([], None, "")

@@ -72,6 +72,7 @@ class Service(Generic[In, Out]):
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     software: tuple[str, ...] = ()
     unavailable: Callable[[], str | None] = lambda: None
+    repeatable: bool = True
 
     @property
     def column(self) -> str:
@@ -80,8 +81,11 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def examples_folder(self) -> Path:
-        """Where the files of `example:NAME/FILE` references are."""
-        return Path(str(sys.modules[self.function.__module__].__file__)).parent / "examples"
+        """Where the files of `example:NAME/FILE` references are: beside the module, or beside its package."""
+        parents = Path(str(sys.modules[self.function.__module__].__file__)).parents
+        depth = self.function.__module__.count(".") + 1
+        folders = [folder / "examples" for folder in parents[:depth]]
+        return next((folder for folder in folders if folder.is_dir()), folders[0])
 
     @cached_property
     def version(self) -> str:
@@ -139,6 +143,7 @@ def service(
     examples: Mapping[str, Mapping[str, Any]] | None = None,
     software: tuple[str, ...] = (),
     unavailable: Callable[[], str | None] = lambda: None,
+    repeatable: bool = True,
 ) -> Callable[[Callable[[In, Job], Out]], Callable[[In, Job], Out]]:
     """Register `function(inputs, job) -> outputs` as the service `name`; inputs and outputs come from its annotations.
 
@@ -148,9 +153,12 @@ def service(
         summary: one sentence.
         paper: where the method is published, e.g. "arXiv:2107.01056".
         resources: limits of one job.
-        examples: raw inputs by title; files as "example:NAME/FILE" from the `examples` folder beside the module.
+        examples: raw inputs by title; files as "example:NAME/FILE", from the `examples` folder beside
+            the module or its package.
         software: distributions whose versions are recorded with each run.
         unavailable: says in one sentence why it cannot run here (an engine that is not installed), or None.
+        repeatable: the same inputs and seed give the same result; False for one that measures times, which is
+            therefore never answered from an earlier job.
 
     Raises:
         ValueError: the name is malformed or taken by another function.
@@ -176,6 +184,7 @@ def service(
             examples=examples or {},
             software=software,
             unavailable=unavailable,
+            repeatable=repeatable,
         )
         return function
 

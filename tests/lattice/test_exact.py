@@ -87,7 +87,15 @@ def test_hotrg_agrees_with_the_torus(lam: float) -> None:
     assert large.log_z == pytest.approx(small.log_z, abs=2e-5 + 3 * small.log_z_error)
     assert large.phi2 == pytest.approx(small.phi2, abs=5e-5)
     assert large.phi4 == pytest.approx(small.phi4, abs=1e-4)
+    assert large.chi2 == pytest.approx(small.chi2, abs=3e-4 * small.chi2)
     assert large.log_z_error < 1e-3  # it includes the change from bond 6
+
+
+def test_hotrg_moments_with_an_external_field() -> None:
+    tilted = ScalarAction.from_albergo(-4, 3.0, h=0.1)
+    small, large = torus(tilted, (2, 2)), hotrg(tilted, (2, 2), 12, moments=True)
+    assert large.phi2 == pytest.approx(small.phi2, abs=1e-5)
+    assert large.chi2 == pytest.approx(small.chi2, rel=1e-4)
 
 
 def test_hotrg_at_eight() -> None:

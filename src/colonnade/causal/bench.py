@@ -19,7 +19,7 @@ Array = NDArray[Any]
 STEPS = (1, 5, 10)
 PRESETS = ("quick", "structure", "paper")
 # Seconds of one core a gradient step of 256 transitions takes (measured, 5 objects), for the estimate shown first.
-SECONDS = {"flat": 0.025, "modular": 0.03, "gnn": 0.06, "csgnn": 0.05}
+SECONDS = {"flat": 0.025, "modular": 0.03, "gnn": 0.06, "csgnn": 0.05, "lstm": 0.09, "rim": 0.12, "scoff": 0.12}
 
 
 class Cell(BaseModel):

@@ -48,25 +48,40 @@ class JumpLibrary:
         return min(found, key=lambda plan: plan.cost, default=None)
 
     def interpolated(self, spec: JumpSpec) -> JumpPlan | None:
-        """The blend of the stored plans below and above the asked sill at the nearest distance; None outside.
+        """The blend of the stored plans below and above the asked sill at the nearest distance, on its intervals.
 
-        It is a guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
+        Outside the stored sills it is the nearest plan; None without a window or for a robot of other geometry. It is
+        a guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
         """
-        if spec.window is None or not self.plans or spec.robot != self.plans[0].spec.robot:
+        row = self._row(spec)
+        if not row or spec.window is None:
             return None
-        same = [plan for plan in self.plans if plan.spec.intervals == spec.intervals and plan.spec.window]
-        if not same:
-            return None
-        distance = min((plan.spec.distance for plan in same), key=lambda value: abs(value - spec.distance))
-        row = [plan for plan in same if plan.spec.distance == distance]
         below = [plan for plan in row if _sill(plan) <= spec.window.sill]
         above = [plan for plan in row if _sill(plan) >= spec.window.sill]
         if not below or not above:
-            return replace(above[0] if above else below[-1], status="failed")
+            return resampled(replace(above[0] if above else below[-1], status="failed"), spec.intervals)
         low, high = below[-1], above[0]
         gap = _sill(high) - _sill(low)
         share = 0.0 if gap == 0 else (spec.window.sill - _sill(low)) / gap
-        return blend(low, high, share)
+        return resampled(blend(low, high, share), spec.intervals)
+
+    def nearest(self, spec: JumpSpec) -> JumpPlan | None:
+        """The stored plan of nearest distance and, in its row, nearest sill, on the asked intervals."""
+        window = spec.window
+        row = self._row(spec)
+        if not row or window is None:
+            return None
+        return resampled(min(row, key=lambda plan: abs(_sill(plan) - window.sill)), spec.intervals)
+
+    def _row(self, spec: JumpSpec) -> list[JumpPlan]:
+        """Plans of the nearest distance, for robots that differ in payload and motors at most."""
+        if not self.plans:
+            return []
+        own = self.plans[0].spec.robot
+        if replace(spec.robot, payload=own.payload, torque_scale=own.torque_scale) != own:
+            return []
+        distance = min((plan.spec.distance for plan in self.plans), key=lambda value: abs(value - spec.distance))
+        return [plan for plan in self.plans if plan.spec.distance == distance and plan.spec.window]
 
     def save(self, path: Path) -> None:
         """Write all plans into one compressed file, in single precision."""
@@ -141,6 +156,26 @@ def blend(low: JumpPlan, high: JumpPlan, share: float) -> JumpPlan:
         status="failed",
         multipliers={},
     )
+
+
+def resampled(plan: JumpPlan, intervals: tuple[int, int, int, int]) -> JumpPlan:
+    """The plan on other collocation intervals, phase by phase; solved no more, unless they are its own."""
+    if intervals == plan.spec.intervals:
+        return plan
+    edges, times, phase = plan.ends, [0.0], np.repeat(np.arange(4), intervals)
+    for number, count in enumerate(intervals):
+        times += np.linspace(edges[number], edges[number + 1], count + 1)[1:].tolist()
+    t = np.array(times)
+    middle = (t[1:] + t[:-1]) / 2
+    source = np.clip(np.searchsorted(plan.t, middle, side="right") - 1, 0, len(plan.tau) - 1)
+
+    def nodes(values: Array) -> Array:
+        return np.stack([np.interp(t, plan.t, column) for column in values.T], axis=1)
+
+    return replace(
+        plan, spec=replace(plan.spec, intervals=intervals), t=t, q=nodes(plan.q), v=nodes(plan.v),
+        tau=plan.tau[source], f=plan.f[source], phase=phase, status="failed", multipliers={},
+    )  # fmt: skip
 
 
 def _pack(plans: Sequence[JumpPlan]) -> bytes:
