@@ -275,6 +275,6 @@ def count_nearer(distance: Any, low: Any, high: Any, weight: Any, nearer: Any, w
 
 
 __all__ = [
-    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset", "physics_roll",
-    "physics_step", "uniform",
+    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset",
+    "physics_roll", "physics_step", "uniform",
 ]  # fmt: skip
