@@ -102,8 +102,9 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def description(self) -> str:
-        """The function's docstring: what the method does, for the page and the help."""
-        return inspect.cleandoc(self.function.__doc__ or self.summary)
+        """The function's docstring: what the method does, for the page and the help; a paragraph is one line."""
+        written = inspect.cleandoc(self.function.__doc__ or self.summary)
+        return re.sub(r"(?<!\n)\n(?![\n\s*-])", " ", written)
 
     def parse(self, values: Mapping[str, Any] | BaseModel, files: FileSource = local_file) -> In:
         """Validate raw values into the service's inputs.
