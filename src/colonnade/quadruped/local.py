@@ -11,7 +11,6 @@ from numba import njit
 from colonnade.quadruped.gait import Command
 from colonnade.quadruped.robot import Array
 
-
 OUTSIDE = -1.0  # m: beyond the map's edge is as forbidden as deep within an obstacle
 
 
