@@ -80,8 +80,11 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def examples_folder(self) -> Path:
-        """Where the files of `example:NAME/FILE` references are."""
-        return Path(str(sys.modules[self.function.__module__].__file__)).parent / "examples"
+        """Where the files of `example:NAME/FILE` references are: beside the module, or beside its package."""
+        parents = Path(str(sys.modules[self.function.__module__].__file__)).parents
+        depth = self.function.__module__.count(".") + 1
+        folders = [folder / "examples" for folder in parents[:depth]]
+        return next((folder for folder in folders if folder.is_dir()), folders[0])
 
     @cached_property
     def version(self) -> str:
@@ -148,7 +151,8 @@ def service(
         summary: one sentence.
         paper: where the method is published, e.g. "arXiv:2107.01056".
         resources: limits of one job.
-        examples: raw inputs by title; files as "example:NAME/FILE" from the `examples` folder beside the module.
+        examples: raw inputs by title; files as "example:NAME/FILE", from the `examples` folder beside
+            the module or its package.
         software: distributions whose versions are recorded with each run.
         unavailable: says in one sentence why it cannot run here (an engine that is not installed), or None.
 

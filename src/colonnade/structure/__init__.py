@@ -24,13 +24,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "dissociation_constant",
         ],
         "examples": ["example", "example_files"],
-        "plots": [
-            "complexes_by_restraints",
-            "contact_classes",
-            "contact_map",
-            "restraint_scores",
-            "violation_map",
-        ],
+        "plots.affinity": ["contact_classes", "contact_map"],
+        "plots.space": ["complexes_by_restraints", "restraint_scores", "violation_map"],
         "restraints": [
             "AtomId",
             "CROSSLINKERS",
