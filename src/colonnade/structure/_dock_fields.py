@@ -36,6 +36,9 @@ REPULSION = 3.6
 REPULSION_CAP = 20.0
 """Largest repulsion that one atom feels in the search, Å²: bodies do not fit exactly before refinement."""
 
+RANGE = 20.0
+"""Reach of a charge, Å."""
+
 INSIDE = 4.0
 """Repulsion from which an atom is inside the other body, where the search counts no contact for it, Å²."""
 
@@ -109,18 +112,21 @@ def fields(
 
 def terms(model: Model, fixed: Structure, moving: Structure) -> dict[str, float]:
     """The energy's terms of two bodies where they stand, without a grid."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial.distance import cdist
 
-    found = cKDTree(fixed.xyz).sparse_distance_matrix(cKDTree(moving.xyz), 20.0, output_type="ndarray")
-    distance, i, j = found["v"], found["i"], found["j"]
+    gaps = cdist(fixed.xyz, moving.xyz)
     low, high = CONTACT
-    near = distance < high
-    kinds = atoms.types(fixed)[i[near]], atoms.types(moving)[j[near]]
-    fade = np.clip((high - distance[near]) / (high - low), 0.0, 1.0)
-    q = atoms.charges(fixed)[i] * atoms.charges(moving)[j]
+    i, j = np.nonzero(gaps < high)
+    distance = gaps[i, j]
+    fade = np.clip((high - distance) / (high - low), 0.0, 1.0)
+    kinds = atoms.types(fixed)[i], atoms.types(moving)[j]
+    charges = atoms.charges(fixed), atoms.charges(moving)
+    charged = charges[0] != 0, charges[1] != 0
+    far = gaps[np.ix_(*charged)]
+    potential = np.where(far < RANGE, screened(far), 0.0)
     return {
         "repulsion": model.repulsion * float((np.maximum(REPULSION - distance, 0.0) ** 2).sum()),
-        "electrostatic": model.charge * float((q * screened(distance)).sum()),
+        "electrostatic": model.charge * float(charges[0][charged[0]] @ potential @ charges[1][charged[1]]),
         "contact": float((fade * model.contact[kinds]).sum()),
     }
 
@@ -135,13 +141,14 @@ def screened(distance: Array) -> Array:
 
 def pair_counts(fixed: Structure, moving: Structure) -> Array:
     """(T, T) symmetric sums of the contact function by atom types, to fit a potential on."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial.distance import cdist
 
     low, high = CONTACT
-    found = cKDTree(fixed.xyz).sparse_distance_matrix(cKDTree(moving.xyz), high, output_type="ndarray")
-    fade = np.clip((high - found["v"]) / (high - low), 0.0, 1.0)
+    gaps = cdist(fixed.xyz, moving.xyz)
+    i, j = np.nonzero(gaps < high)
     table = np.zeros((len(atoms.TYPES),) * 2)
-    np.add.at(table, (atoms.types(fixed)[found["i"]], atoms.types(moving)[found["j"]]), fade)
+    fade = np.clip((high - gaps[i, j]) / (high - low), 0.0, 1.0)
+    np.add.at(table, (atoms.types(fixed)[i], atoms.types(moving)[j]), fade)
     result: Array = (table + table.T) / 2.0
     return result
 
@@ -175,14 +182,14 @@ def _near(points: Any, counts: Any, spacing: float, distances: Any, grids: Any) 
 def _potential(points: Any, charges: Any, spacing: float, grid: Any) -> None:
     """Add the screened potential of the charges, up to 20 Å from each."""
     nz, ny, nx = grid.shape
-    reach = 20.0 / spacing
+    reach = RANGE / spacing
     for i in range(len(points)):
         px, py, pz = points[i]
         for z in range(max(0, int(np.ceil(pz - reach))), min(nz, int(np.floor(pz + reach)) + 1)):
             for y in range(max(0, int(np.ceil(py - reach))), min(ny, int(np.floor(py + reach)) + 1)):
                 for x in range(max(0, int(np.ceil(px - reach))), min(nx, int(np.floor(px + reach)) + 1)):
                     d = spacing * np.sqrt((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2)
-                    if d >= 20.0:
+                    if d >= RANGE:
                         continue
                     d = max(d, 2.0)
                     epsilon = 4.0 if d <= 6.0 else (38.0 * d - 224.0 if d < 8.0 else 80.0)
