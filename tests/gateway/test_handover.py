@@ -6,8 +6,6 @@ import html
 from pathlib import Path
 from typing import Any
 
-from conftest import submit
-
 from colonnade.gateway import handover
 from colonnade.gateway.core import Gateway
 from colonnade.service import get
@@ -16,14 +14,15 @@ HELICES = Path(__file__).parent / "plugin" / "examples" / "helices.pdb"
 TAKE = "/services/showcase.complex/from-result"
 
 
-def finished(idle: Gateway, run_all: Any) -> str:
-    row = submit(idle, "showcase.complex", structure=str(HELICES), partners="AB", cutoff=7.5)
+def finished(browser: Any, run_all: Any) -> str:
+    data = {"partners": "AB", "cutoff": "7.5", "_seed": "0", "_title": ""}
+    answer = browser.post("/services/showcase.complex", data=data, files={"structure": ("c.pdb", HELICES.read_bytes())})
     run_all()
-    return row.id
+    return str(answer.headers["location"].removeprefix("/jobs/"))
 
 
 def test_a_result_is_one_button_from_the_next_form(browser: Any, idle: Gateway, run_all: Any) -> None:
-    id = finished(idle, run_all)
+    id = finished(browser, run_all)
     page = html.unescape(browser.get(f"/jobs/{id}").text)
     assert "Go on with a result" in page
     assert f'action="{TAKE}"' in page
@@ -36,7 +35,7 @@ def test_a_result_is_one_button_from_the_next_form(browser: Any, idle: Gateway, 
 
 
 def test_files_and_fields_that_do_not_exist_are_refused(browser: Any, idle: Gateway, run_all: Any) -> None:
-    id = finished(idle, run_all)
+    id = finished(browser, run_all)
     name = handover.offers(_run(idle, id))[0].file
     for data in ({"file": "../job.json", "field": "structure"}, {"file": "none.pdb", "field": "structure"},
                  {"file": name, "field": "partners"}, {"file": name, "field": "nothing"}):  # fmt: skip

@@ -236,18 +236,9 @@ def _prepared(structure: Structure, ph: float) -> tuple[Any, Any, int]:
     """Topology, positions, and how many heavy atoms were added."""
     from pdbfixer import PDBFixer
 
-    from colonnade.structure.dynamics import MAX_ATOMS
+    from colonnade.structure.dynamics import check_protein
 
-    protein = structure.protein.heavy
-    if len(protein) == 0:
-        raise StructureError(f"structure: {structure.name} has no protein to simulate.")
-    atoms = np.bincount(protein.residue, minlength=protein.n_residues)
-    if (atoms < 4).mean() > 0.5:
-        raise StructureError(f"structure: {structure.name} is a CA-only model; dynamics needs all heavy atoms.")
-    if 2 * len(protein) > MAX_ATOMS:
-        raise StructureError(
-            f"structure: {len(protein)} heavy atoms are about {2 * len(protein)} with hydrogens, more than {MAX_ATOMS}."
-        )
+    protein = check_protein(structure)
     fixer = PDBFixer(pdbfile=io.StringIO(_broken_at_gaps(protein)))
     fixer.missingResidues = {}
     fixer.findMissingAtoms()

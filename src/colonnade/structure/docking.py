@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from colonnade.structure import clusters as fcc
 from colonnade.structure.capri import Capri, Reference, residue_pairs
-from colonnade.structure.restraints import PairTable, Restraint, RestraintError, resolve
+from colonnade.structure.restraints import AtomId, PairTable, Restraint, RestraintError, resolve
 from colonnade.structure.rotations import rotation_set
 from colonnade.structure.structures import Structure, StructureError
-from colonnade.structure.voxels import smooth_length
+from colonnade.structure._space_shapes import smooth_length
 
 if TYPE_CHECKING:
     from colonnade.structure._dock_fields import Model
@@ -239,7 +239,7 @@ def dock(
         )
     from colonnade.structure._dock_fields import default_model
 
-    run = _Run(default_model(), *bodies, _allowing(restraints, *bodies), spacing, restraint_weight, device)
+    run = _Run(default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device)
     rotations = rotation_set(angle)
     found = run.search(keep).run(rotations, track)
     centres = found.centres * spacing + run.origin
@@ -290,6 +290,16 @@ def clustered(docking: Docking, cutoff: float = fcc.CUTOFF, least: int = 1) -> D
         number_of |= dict.fromkeys(group, number)
     poses = tuple(replace(pose, cluster=number_of.get(k, 0)) for k, pose in enumerate(docking.poses))
     return replace(docking, poses=poses, clusters=tuple(found))
+
+
+def without_hydrogens(restraints: Sequence[Restraint]) -> list[Restraint]:
+    """The restraints between heavy atoms: a hydrogen is left out beside other atoms, and else stands for its residue."""
+
+    def side(atoms: tuple[AtomId, ...]) -> tuple[AtomId, ...]:
+        heavy = tuple(atom for atom in atoms if not atom.atom.lstrip("0123456789").startswith("H"))
+        return heavy or tuple(dict.fromkeys(AtomId(a.chain, a.number, "", a.insertion) for a in atoms))
+
+    return [replace(r, first=side(r.first), second=side(r.second), name=str(r)) for r in restraints]
 
 
 def _allowing(restraints: Sequence[Restraint], fixed: Structure, scanning: Structure) -> PairTable:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure.capri import superimposed, superposition
-from colonnade.structure.restraints import Restraint
+from colonnade.structure.restraints import Restraint, RestraintError
 from colonnade.structure.structures import Structure, StructureError
 
 Array = NDArray[np.float64]
@@ -111,6 +111,35 @@ class Dynamics:
     added: int = 0
     pdb: tuple[str, ...] = field(default=(), repr=False)
     platform: str = ""
+
+
+def check_protein(structure: Structure) -> Structure:
+    """The heavy atoms of the protein.
+
+    Raises:
+        StructureError: there is none, it is a CA-only model, or it is too large.
+    """
+    protein = structure.protein.heavy
+    if len(protein) == 0:
+        raise StructureError(f"structure: {structure.name} has no protein to simulate.")
+    atoms = np.bincount(protein.residue, minlength=protein.n_residues)
+    if (atoms < 4).mean() > 0.5:
+        raise StructureError(f"structure: {structure.name} is a CA-only model; dynamics needs all heavy atoms.")
+    if 2 * len(protein) > MAX_ATOMS:
+        raise StructureError(
+            f"structure: {len(protein)} heavy atoms are about {2 * len(protein)} with hydrogens, more than {MAX_ATOMS}."
+        )
+    return protein
+
+
+def check_residues(restraints: Sequence[Restraint], protein: Structure) -> None:
+    """Raise `RestraintError` unless the protein has the residues of the restraints (atoms are known once prepared)."""
+    there = {(r.chain, r.number) for r in protein.residue_ids()} | {("", r.number) for r in protein.residue_ids()}
+    sites = [atom for restraint in restraints for atom in (*restraint.first, *restraint.second)]
+    absent = list(dict.fromkeys(f"{a.chain} {a.number}" for a in sites if (a.chain, a.number) not in there))
+    if absent:
+        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+        raise RestraintError(f"{protein.name} has no residue {', '.join(absent[:10])}{more}.")
 
 
 def simulate(
