@@ -107,6 +107,8 @@ class Reference:
 
     def match(self, first: Structure, second: Structure, groups: Sequence[Sequence[str]] = ()) -> _Match:
         """Which atoms and residues of two bodies are which of the reference's; reusable while they only move."""
+        if not len(self.contacts):
+            raise StructureError("The two bodies of the known complex are not in contact.")
         return _Match.of(self, (first, second), [list(group) for group in groups] or self.groups)
 
     def compare(self, first: Structure, second: Structure, groups: Sequence[Sequence[str]] = ()) -> Capri:
@@ -153,8 +155,6 @@ class _Match:
 
     def _fnat(self, first: Array, second: Array) -> float:
         wanted = self.reference.contacts
-        if not len(wanted):
-            raise StructureError("The two bodies of the known complex are not in contact.")
         near = _atom_pairs(first[self.heavy[0]], second[self.heavy[1]], CONTACT_DISTANCE)
         width = self.reference.bodies[1].n_residues
         a, b = self.residue[0][near[:, 0]], self.residue[1][near[:, 1]]

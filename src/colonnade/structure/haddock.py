@@ -24,7 +24,7 @@ from colonnade.structure.structures import Structure, StructureError
 
 Say = Callable[[str], None]
 
-_STEP = re.compile(r"\[(\w+)\]\s+(Running \[\w+\] module|Finished \[\w+\]|.*\bmodels?\b.*)")
+_STEP = re.compile(r"(?:Running \[\w+\] module|\d+ tasks? finished|\[\w+\] (?:Finished|Selecting|Calculating|Clustering).*)")
 
 
 class HaddockError(ValueError):
