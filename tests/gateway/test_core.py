@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from harness import ended, submit, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from colonnade import service
 from colonnade.errors import BadInput, ColonnadeError
 from colonnade.gateway import queue
 from colonnade.gateway.core import Gateway
@@ -88,6 +90,14 @@ def test_deletion_removes_the_bytes_when_nobody_else_shows_them(idle: Gateway) -
     with pytest.raises(ValueError, match="upload it again"):
         idle.files(file.reference)
     assert submit(idle, "testing.double", again=False, n=1).state == "queued"
+
+
+def test_a_service_that_measures_times_always_runs(idle: Gateway) -> None:
+    found = replace(service.get("testing.double"), repeatable=False)
+    first, second = (idle.submit(found, found.parse({"n": 3})) for _ in range(2))
+    succeed(idle, first)
+    third = idle.submit(found, found.parse({"n": 3}))
+    assert (second.state, third.state, third.cached_from) == ("queued", "queued", None)
 
 
 def test_a_removal_that_a_crash_cut_short_is_finished_at_the_next_start(idle: Gateway, monkeypatch: Any) -> None:

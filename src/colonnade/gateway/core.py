@@ -126,7 +126,7 @@ class Gateway:
             created=now(),
         )
         checksums = [file.sha256 for file in runner.input_files(inputs)]
-        if not again and self._serve(row, checksums):
+        if service.repeatable and not again and self._serve(row, checksums):
             return row
         directory = self.directory_of(id)
         with self._plain_disk_errors(directory):
