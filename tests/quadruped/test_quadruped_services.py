@@ -12,7 +12,6 @@ import pytest
 
 import colonnade.quadruped.services  # noqa: F401 (registers them)
 from colonnade.errors import BadInput
-from colonnade.quadruped.robot import MINI_CHEETAH
 from colonnade.quadruped.world import random_world
 from colonnade.results import Figure, Table
 from colonnade.runner import run
@@ -52,7 +51,7 @@ def test_every_public_name_resolves():
 
     for name in column.__all__:
         value = getattr(column, name)
-        assert callable(value) or value is MINI_CHEETAH, name
+        assert callable(value) or name in ("MINI_CHEETAH", "GO1", "ROBOTS"), name
 
 
 def test_examples_are_valid():
@@ -139,6 +138,14 @@ def test_importing_the_module_does_not_depend_on_the_engines(monkeypatch):
     assert common.missing() == (
         "The extra 'quadruped' is not installed (casadi, mujoco, quadprog, numba, scipy missing)."
     )
+
+
+@pytest.mark.slow
+def test_another_robot_jumps(tmp_path):
+    inputs = {"sill": 0.1, "lintel": 1.2, "distance": 0.15, "robot": "Go1", "trials": 0}
+    _, values = outputs("jump", inputs, tmp_path / "run")
+    assert values["feasible"] is True and values["source"] in ("library start", "homotopy")
+    assert dict(values["certificate"].rows)["smallest clearance between nodes and at them (m)"] > 0.04
 
 
 @pytest.mark.slow

@@ -107,6 +107,11 @@ class Robot:
         return self.trunk.mass + self.payload + 4 * leg
 
     @property
+    def leg_length(self) -> float:
+        """Of a stretched leg, hip to foot centre, m."""
+        return self.thigh_length + self.shank_length
+
+    @property
     def torque_limit(self) -> Array:
         """(3,) largest joint torque at low speed, N m."""
         return self.torque_scale * self.motor_torque * np.asarray(self.gears)
