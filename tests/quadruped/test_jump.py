@@ -1,5 +1,6 @@
 """The jump programme: laws of motion, monotone cost, symmetry and similarity, refusals, cancelling."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -166,6 +167,22 @@ def test_cancelling_stops_the_solver():
 
     plan = optimise_jump(JumpSpec(length=0.55, intervals=COARSE), cancelled=stop)
     assert plan.status == "cancelled" and plan.iterations <= 5
+
+
+def test_an_interrupt_stops_the_solver():
+    """Ctrl-C: CasADi would swallow the exception and go on."""
+    asked = []
+
+    def press():
+        asked.append(1)
+        if len(asked) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        optimise_jump(JumpSpec(length=0.55, intervals=COARSE), cancelled=press)
+    assert len(asked) <= 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_same_problem_same_plan(free):

@@ -1,10 +1,8 @@
 """The services of this column on the contract, and what importing it loads."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 
 import numpy as np
@@ -178,23 +176,3 @@ def test_navigate_with_the_seed_of_the_documentation(tmp_path, seed):
     assert values["success"] is True, values["outcome"]
     assert dict(values["metrics"].rows)["jumps"] >= 1
     assert values["video"].media_type == "video/mp4" and (done.files / "run.mp4").stat().st_size > 50_000
-
-
-@pytest.mark.slow
-def test_interrupting_stops_the_solver(tmp_path):
-    """Ctrl-C on the command line while IPOPT runs ends the job within seconds."""
-    code = (
-        "import colonnade.quadruped.services, colonnade.runner as runner;"
-        "from colonnade.service import _REGISTRY;"
-        "runner.get = lambda name: _REGISTRY[name];"
-        "asked = {'sill': 0.45, 'lintel': 0.66, 'max_seconds': 600.0};"
-        f"runner.run('quadruped.jump', asked, {str(tmp_path / 'run')!r})"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    events = tmp_path / "run" / "events.jsonl"
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not (events.exists() and events.read_text()):
-        time.sleep(0.2)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) != 0
