@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-DATA = Path(__file__).parents[1] / "tests" / "structure" / "data" / "pre5-pup2"
+DATA = Path(__file__).parents[1] / "src" / "colonnade" / "structure" / "examples"
 
 PEER = """
 import json, sys, time
@@ -30,8 +30,8 @@ from disvis.main import parse_restraints
 from disvis.rotations import proportional_orientations, quat_to_rotmat
 data, angle = sys.argv[2], float(sys.argv[3])
 search = DisVis()
-search.receptor, search.ligand = PDB.fromfile(data + "/O14250.pdb"), PDB.fromfile(data + "/Q9UT97.pdb")
-search.distance_restraints = parse_restraints(open(data + "/restraints.dat"), search.receptor, search.ligand)
+search.receptor, search.ligand = PDB.fromfile(data + "/PRE5.pdb"), PDB.fromfile(data + "/PUP2.pdb")
+search.distance_restraints = parse_restraints(open(data + "/PRE5-PUP2.dat"), search.receptor, search.ligand)
 search.distance_restraints *= int(sys.argv[4])
 quaternions, search.weights, _ = proportional_orientations(angle)
 search.rotations = quat_to_rotmat(quaternions)
@@ -51,8 +51,8 @@ def ours(angle: float, copies: int) -> dict[str, object]:
     from colonnade.structure import interaction_space, read_restraints, read_structure
 
     torch.set_num_threads(1)
-    bodies = [read_structure(DATA / name) for name in ("O14250.pdb", "Q9UT97.pdb")]
-    restraints = read_restraints(DATA / "restraints.dat")
+    bodies = [read_structure(DATA / name) for name in ("PRE5.pdb", "PUP2.pdb")]
+    restraints = read_restraints(DATA / "PRE5-PUP2.dat")
     interaction_space(bodies[0], bodies[1], restraints, angle=62.8)
     before = time.perf_counter(), time.process_time()
     result = interaction_space(bodies[0], bodies[1], restraints * copies, angle=angle)

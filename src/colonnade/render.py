@@ -139,14 +139,14 @@ def anchor(path: str) -> str:
 
 
 def number(value: Any) -> str:
-    """A value as a person reads it: six digits of a number, yes and no, a list with commas, a file by its name."""
+    """A value as a person reads it: six digits of a number, yes and no, a list in a row, a file by its name."""
     shown = {None: "–", True: "yes", False: "no"}
     if value is None or isinstance(value, bool):
         return shown[value]
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(number(item) for item in value)
+    if isinstance(value, list | tuple):  # sentences one below the other
+        return ("\n" if any(str(item).endswith(".") for item in value) else ", ").join(number(item) for item in value)
     if isinstance(value, dict):
         named = str(value["name"]) if "sha256" in value and "name" in value else None
         return named or ", ".join(f"{key}: {number(item)}" for key, item in value.items())

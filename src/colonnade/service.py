@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ByteSize, TypeAdapter, ValidationError
 
+from colonnade.catalogue import GROUP, BrokenPlugin
 from colonnade.errors import ColonnadeError, UnknownService, explain
 from colonnade.inputs import FileSource, local_file
 
 if TYPE_CHECKING:
     from colonnade.job import Job
 
-GROUP = "colonnade.services"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 In = TypeVar("In", bound=BaseModel)
@@ -81,8 +81,11 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def examples_folder(self) -> Path:
-        """Where the files of `example:NAME/FILE` references are."""
-        return Path(str(sys.modules[self.function.__module__].__file__)).parent / "examples"
+        """Where the files of `example:NAME/FILE` references are: beside the module, or beside its package."""
+        parents = Path(str(sys.modules[self.function.__module__].__file__)).parents
+        depth = self.function.__module__.count(".") + 1
+        folders = [folder / "examples" for folder in parents[:depth]]
+        return next((folder for folder in folders if folder.is_dir()), folders[0])
 
     @cached_property
     def version(self) -> str:
@@ -99,8 +102,9 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def description(self) -> str:
-        """The function's docstring: what the method does, for the page and the help."""
-        return inspect.cleandoc(self.function.__doc__ or self.summary)
+        """The function's docstring: what the method does, for the page and the help; a paragraph is one line."""
+        written = inspect.cleandoc(self.function.__doc__ or self.summary)
+        return re.sub(r"(?<!\n)\n(?![\n\s*-])", " ", written)
 
     def parse(self, values: Mapping[str, Any] | BaseModel, files: FileSource = local_file) -> In:
         """Validate raw values into the service's inputs.
@@ -150,7 +154,8 @@ def service(
         summary: one sentence.
         paper: where the method is published, e.g. "arXiv:2107.01056".
         resources: limits of one job.
-        examples: raw inputs by title; files as "example:NAME/FILE" from the `examples` folder beside the module.
+        examples: raw inputs by title; files as "example:NAME/FILE", from the `examples` folder beside
+            the module or its package.
         software: distributions whose versions are recorded with each run.
         unavailable: says in one sentence why it cannot run here (an engine that is not installed), or None.
         repeatable: the same inputs and seed give the same result; False for one that measures times, which is
@@ -200,14 +205,6 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Any], type[Any]]:
 
 
 _REGISTRY: dict[str, Service[Any, Any]] = {}
-
-
-@dataclass(frozen=True)
-class BrokenPlugin:
-    """An installed package whose services could not be loaded, and why."""
-
-    name: str
-    reason: str
 
 
 @cache

@@ -25,8 +25,6 @@ from colonnade.structure import (
 )
 from colonnade.structure.restraints import resolve
 
-DATA = Path(__file__).parent / "data"
-
 atoms = st.builds(
     AtomId,
     st.sampled_from("ABXYZ"),
@@ -41,7 +39,7 @@ many = st.builds(lambda a, b, d: Restraint(a, b, *d), side, side, bounds)
 
 
 def test_the_disvis_example() -> None:
-    restraints = read_restraints(DATA / "pre5-pup2" / "restraints.dat")
+    restraints = read_restraints(example("PRE5").with_name("PRE5-PUP2.dat"))
     assert len(restraints) == 7
     assert restraints[0] == Restraint((AtomId("A", 27, "CA"),), (AtomId("A", 18, "CA"),), 0.0, 23.0)
     assert [r.upper for r in restraints] == [23.0] * 4 + [26.0] * 3

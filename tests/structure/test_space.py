@@ -9,7 +9,6 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,28 +19,31 @@ from colonnade.structure import (
     RestraintError,
     Structure,
     StructureError,
+    advice,
     complexes_by_restraints,
     crosslink,
+    distances,
+    example,
     interaction_space,
     read_restraints,
     read_structure,
     restraint_scores,
     violation_map,
 )
+from colonnade.structure._space_counting import ContactCounts
 from colonnade.structure._space_search import Grids, Pairs, Search
+from colonnade.structure._space_shapes import fast_length, needed_length, shared_shapes
 from colonnade.structure.restraints import AtomId
 from colonnade.structure.rotations import RotationSet, angles, cube_rotations, rotation_set
-from colonnade.structure.voxels import fill_spheres, smooth_length
-
-DATA = Path(__file__).parent / "data" / "pre5-pup2"
+from colonnade.structure.voxels import fill_spheres
 
 # DisVis 2.2, 648 rotations (20.83°), 2 Å, default clash and interaction volumes.
 COARSE = (8483223.8887, 905642.0167, 363548.1734, 1013340.3029, 125017.4252, 8199.4522, 6959.5155, 4113.0995)
 
 
 def inputs() -> tuple[Structure, Structure, list[Restraint]]:
-    fixed, scanning = (read_structure(DATA / name) for name in ("O14250.pdb", "Q9UT97.pdb"))
-    return fixed, scanning, read_restraints(DATA / "restraints.dat")
+    fixed, scanning = (read_structure(example(name)) for name in ("PRE5", "PUP2"))
+    return fixed, scanning, read_restraints(example("PRE5").with_name("PRE5-PUP2.dat"))
 
 
 @pytest.fixture(scope="module")
@@ -184,34 +186,33 @@ def toy(rng: np.random.Generator, shape: tuple[int, int, int], lower: float = 0.
 def brute_force(search: Search, rotations: RotationSet) -> tuple[dict[int, float], np.ndarray]:
     """Every rotation, every translation, every voxel, every restraint, without transforms or symmetry."""
     grids, pairs = search.grids, search.pairs
-    z, y, x = shape = grids.core.shape
+    shape, pad = grids.core.shape, grids.reach
+    core, surface = (np.pad(grid, pad) for grid in (grids.core, grids.surface))
     counts: dict[int, float] = {}
     space = np.zeros(shape, dtype=int)
     matrices, weights = rotations.all()
-    steps = np.arange(-grids.reach, grids.reach + 1)
+    steps = np.arange(-pad, pad + 1)
     ball = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    ball = ball[(ball**2).sum(axis=1) <= grids.reach**2]
+    ball = ball[(ball**2).sum(axis=1) <= pad**2]
     for matrix, weight in zip(matrices, weights, strict=True):
         back = ball @ matrix
-        source = (np.sign(back) * np.floor(np.abs(back) + 0.5)).astype(int)
-        points = ball[grids.ligand[source[:, 2] % z, source[:, 1] % y, source[:, 0] % x] > 0]
+        source = (np.sign(back) * np.floor(np.abs(back) + 0.5)).astype(int) % np.array(shape[::-1])
+        points = ball[grids.ligand[source[:, 2], source[:, 1], source[:, 0]] > 0][:, ::-1] + pad
+        parts = [tuple(slice(p, p + n) for p, n in zip(point, shape, strict=True)) for point in points]
+        clash, touch = (sum(grid[part] for part in parts) for grid in (core, surface))
         centres = pairs.first - pairs.second @ matrix.T
-        for t in np.ndindex(shape):
-            here = points + np.array(t[::-1])
-            at = (here[:, 2] % z, here[:, 1] % y, here[:, 0] % x)
-            if grids.core[at].sum() > search.max_clash or grids.surface[at].sum() < search.min_interaction:
-                continue
-            d = np.linalg.norm(np.array(t[::-1]) - centres, axis=1)
+        for t in np.argwhere((clash <= search.max_clash) & (touch >= search.min_interaction)):
+            d = np.linalg.norm(t[::-1] - centres, axis=1)
             good = (d <= pairs.upper) & (d >= pairs.lower)
             pattern = sum(1 << n for n in range(pairs.count) if good[pairs.owner == n].any())
             counts[pattern] = counts.get(pattern, 0.0) + weight
-            space[t] = max(space[t], pattern.bit_count())
+            space[tuple(t)] = max(space[tuple(t)], pattern.bit_count())
     return counts, space
 
 
-@pytest.mark.parametrize(("shape", "lower"), [((10, 10, 10), 0.0), ((8, 9, 10), 2.0), ((9, 9, 12), 1.0)])
+@pytest.mark.parametrize(("shape", "lower"), [((20, 20, 20), 0.0), ((20, 24, 22), 2.0), ((22, 20, 26), 1.0)])
 def test_the_search_equals_brute_force(shape: tuple[int, int, int], lower: float) -> None:
-    """On cubic and other grids, with ambiguous restraints and lower bounds, and a body that wraps around.
+    """On cubic and other grids, with ambiguous restraints and lower bounds.
 
     Both ways to count poses: in torch, as on any device, and in the compiled loop.
     """
@@ -230,10 +231,10 @@ def test_the_search_equals_brute_force(shape: tuple[int, int, int], lower: float
 
 def test_double_precision_and_sparse_counting_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
-    plain = toy(rng, (10, 10, 10)).run(rotation_set(36.47))
+    plain = toy(rng, (20, 20, 20)).run(rotation_set(36.47))
     monkeypatch.setattr("colonnade.structure._space_search.SINGLE_ERROR", 0.0)
     monkeypatch.setattr("colonnade.structure._space_search.CACHE_BYTES", 0)
-    search = toy(np.random.default_rng(5), (10, 10, 10))
+    search = toy(np.random.default_rng(5), (20, 20, 20))
     # Twenty-five copies of the third restraint: more than the bits that single precision adds up.
     extra = [*search.pairs.owner, *range(3, 28)]
     order = [*range(4), *([3] * 25)]
@@ -280,21 +281,50 @@ def test_moving_the_input_by_whole_voxels_changes_nothing() -> None:
     assert moved.space.origin - still.space.origin == pytest.approx([8.0, -4.0, 2.0])
 
 
-def test_contacts_by_both_ways_of_counting() -> None:
-    """The compiled loop and torch add up the same contacts; with one pose each is the distance matrix itself."""
-    turn, both = cube_rotations()[11], []
-    for compiled in (True, False):
-        search = toy(np.random.default_rng(30), (10, 10, 10))
-        search.contact_sites = (search.pairs.first, search.pairs.second)
-        search.contact_distance, search.contact_least, search.compiled = 3.0, 1, compiled
-        contacts = search._no_contacts()
-        assert contacts is not None and contacts.shape == (3, 4, 4)
-        poses, patterns = torch.tensor([[5.0, 5, 5], [4, 6, 5], [5, 4, 4]]), torch.tensor([0b111, 0b010, 0])
-        search._count_contacts(turn, poses.double(), patterns, 0.5, contacts)
-        both.append(contacts.numpy())
-        near = np.linalg.norm(search.pairs.first[:, None] - (search.pairs.second @ turn.T + [5, 5, 5])[None], axis=-1)
-        assert np.array_equal(contacts[2].numpy(), 0.5 * (near <= 3.0))
-    assert np.array_equal(*both) and both[0][0].sum() > 0
+def test_contacts_are_those_of_the_distance_matrix() -> None:
+    rng = np.random.default_rng(30)
+    first, second = rng.normal(0, 4, (40, 3)), rng.normal(0, 4, (30, 3))
+    turn, poses, satisfied = cube_rotations()[11], rng.normal(0, 5, (60, 3)), rng.integers(0, 4, 60)
+    counts = ContactCounts(first, second, 3.0, 1, 3)
+    counts.add(turn, poses, satisfied, 0.5)
+    expected = np.zeros((3, 40, 30))
+    for pose, level in zip(poses, satisfied, strict=True):
+        near = np.linalg.norm(first[:, None] - (second @ turn.T + pose)[None], axis=-1) <= 3.0
+        expected[level - 1] += 0.5 * near if level else 0.0
+    assert np.array_equal(counts.counts, expected) and expected[0].sum() > 0
+
+
+def test_grids_are_long_enough_and_no_longer() -> None:
+    """On the length that is asked for, a cyclic correlation finds the same large overlaps as the plain one."""
+    rng = np.random.default_rng(6)
+    for _ in range(40):
+        a, b = (rng.random((n, 3, 3)) < 0.6 for n in rng.integers(3, 12, 2))
+        least = float(rng.uniform(1, 12))
+        plain = np.array([
+            [(a[max(0, t) : t + len(b)] & b[max(0, -t) :][: max(0, len(a) - max(0, t))]).sum()]
+            for t in range(-len(b) + 1, len(a))
+        ])[:, 0]  # fmt: skip
+        length = needed_length(a.sum(axis=(1, 2)), b.sum(axis=(1, 2)), least)
+        cyclic = np.bincount(np.arange(len(plain)) % length, plain)
+        assert ((cyclic >= least).sum() == (plain >= least).sum()) and length <= len(plain)
+    assert needed_length(np.full(5, 100), np.full(4, 100), 1.0) == 8
+    assert all(n <= fast_length(n) < 1.4 * n + 4 for n in range(1, 200))
+    assert shared_shapes([(9, 9, 9)] * 50 + [(9, 9, 8)]) == [(9, 9, 9)] * 51
+    assert shared_shapes([(9, 9, 9)] * 50 + [(9, 8, 8)] * 50) == [(9, 9, 9)] * 50 + [(9, 8, 8)] * 50
+
+
+def test_the_best_pose_satisfies_what_it_says(coarse: InteractionSpace) -> None:
+    fixed, scanning, restraints = inputs()
+    assert coarse.best is not None and coarse.best.satisfied == coarse.consistent == 7
+    length = distances(restraints, fixed, coarse.best.of(scanning))
+    assert all(r.lower <= d <= r.upper for r, d in zip(restraints, length, strict=True))
+
+
+def test_tight_ambiguous_restraints_are_warned_of() -> None:
+    sites = tuple(AtomId("A", number) for number in (27, 28))
+    air = Restraint(sites, (AtomId("A", 110),), 0.0, 2.0)
+    assert "wider upper distance" in advice([air])[0]
+    assert advice([replace(air, upper=10.0), crosslink("A 27", "A 110", 6.0)]) == []
 
 
 def test_order_and_width_of_restraints() -> None:
@@ -367,11 +397,11 @@ def test_settings_out_of_range(settings_: dict[str, float], message: str) -> Non
 
 def test_bad_restraints_and_bodies() -> None:
     fixed, scanning, links = small()
-    with pytest.raises(RestraintError, match="A 5 CA in O14250, A 6 CA in Q9UT97"):
+    with pytest.raises(RestraintError, match="A 5 CA in PRE5, A 6 CA in PUP2"):
         interaction_space(fixed, scanning, [crosslink("A 5", "A 6"), *links])
     with pytest.raises(RestraintError, match="63 are more than the 62"):
         interaction_space(fixed, scanning, links * 21)
-    with pytest.raises(StructureError, match="scanning: Q9UT97 has no atoms but waters"):
+    with pytest.raises(StructureError, match="scanning: PUP2 has no atoms but waters"):
         interaction_space(fixed, scanning.select(scanning.resid < 0), links)
     result = interaction_space(fixed, scanning, links, angle=62.8)
     with pytest.raises(RestraintError, match="prior: 1 is outside"):
@@ -389,4 +419,3 @@ def test_filled_spheres_and_lengths() -> None:
             dz = min(abs(z - pz), abs(z - 8 - pz))
             expected[z, y, x] = max(expected[z, y, x], (x - px) ** 2 + (y - py) ** 2 + dz**2 <= radius**2)
     assert np.array_equal(grid, expected)
-    assert all(smooth_length(n) >= n for n in range(1, 200))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure import residues
-from colonnade.structure.structures import Structure, StructureError
+from colonnade.structure.structures import ResidueId, Structure, StructureError
 
 Result = tuple[NDArray[np.int64], tuple[float, float, float], str]
 """(P, 2) residue indices in contact; apolar, polar and charged per cent of the surface; the program's
@@ -125,3 +125,33 @@ def _biopython_model(used: Structure, label: dict[str, str]) -> Any:
 
 
 ENGINES: dict[str, Callable[[Structure, Groups, float, float], Result]] = {"prodigy": prodigy, "fast": fast}
+
+
+def prodigy_lig(text: str, chains: list[str], ligand: ResidueId, distance: float) -> dict[str, int]:
+    """The authors' program for ligands: number of atom pairs by class.
+
+    Raises:
+        StructureError: it does not take names like these, or cannot tell several ligands of one name apart.
+    """
+    import io
+    import warnings
+
+    from Bio import PDB
+    from prodigy_lig.prodigy_lig import ProdigyLig
+
+    is_mmcif = text.lstrip().lower().startswith("data_")
+    parser: Any = getattr(PDB, "FastMMCIFParser" if is_mmcif else "PDBParser")(QUIET=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        structure = parser.get_structure("complex", io.StringIO(text))
+        names = [",".join(chains), f"{ligand.chain}:{ligand.name}"]
+        try:
+            program = ProdigyLig(structure, names, None, distance)
+            program.predict()
+        except (RuntimeError, RuntimeWarning, KeyError) as refused:
+            raise StructureError(
+                f"The program prodigy-lig does not take this: {str(refused).rstrip('.')}. It wants chains of one "
+                "capital letter, residue names of three and one copy of the ligand; the engine 'fast' takes any."
+            ) from None
+    counts: dict[str, int] = program.contact_counts
+    return counts

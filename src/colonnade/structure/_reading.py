@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure import residues
-from colonnade.structure.structures import ResidueId, Structure, StructureError
+from colonnade.structure.structures import CHAIN_NAMES, ResidueId, Structure, StructureError
 
 PEPTIDE_BOND = 2.5
 """C-N distance above which two residues count as not bonded, Å (a bond is 1.33)."""
@@ -147,6 +147,15 @@ def _arrays(document: gemmi.Structure, model: int) -> _Atoms:
     )
 
 
+def single_atoms(name: str, text: str, model: int) -> _Atoms:
+    """The atoms of one model as they are in the file, modified residues included, with one location each."""
+    document, _ = parse(name, text)
+    if not 1 <= model <= len(document):
+        raise StructureError(f"model: {model} is outside the range of 1 to {len(document)} that {name} has.")
+    atoms = _name_chains(_arrays(document, model), [])
+    return _one_location_per_atom(_one_residue_per_site(atoms, []), [])
+
+
 def clean(name: str, document: gemmi.Structure, model: int, notes: Sequence[str]) -> Structure:
     """One model of a parsed file as a `Structure`, with every decision noted."""
     issues = list(notes)
@@ -181,7 +190,7 @@ def _name_chains(atoms: _Atoms, issues: list[str]) -> _Atoms:
     blank = atoms.chain == ""
     if blank.any():
         used = set(atoms.chain.tolist())
-        free = next(letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" if letter not in used)
+        free = next(letter for letter in CHAIN_NAMES if letter not in used)
         atoms.chain = np.where(blank, free, atoms.chain)
         issues.append(f"{int(blank.sum())} atoms have no chain name; they are called chain {free}.")
     return atoms

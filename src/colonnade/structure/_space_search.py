@@ -2,18 +2,18 @@
 in torch.
 
 For a rotation Q the number of overlapping voxels at every translation is a correlation, computed by FFT.
-Three things make it fast, and none changes a count:
+Four things make it fast, and none changes a count:
 
 - The receptor grid is complex, core + i surface, so that one complex transform gives the clash volume in its
-real
-  part and the interaction volume in its imaginary part. Both are integers, and single precision is enough to
-  round them (it is checked on every run, with double precision when it is not).
+  real part and the interaction volume in its imaginary part. Both are integers, and single precision is enough
+  to round them (it is checked on every run, with double precision when it is not).
 - A rotation is g R with g a rotation of the cube. Correlating the ligand turned by g R with the receptor is
   correlating the ligand turned by R with the receptor turned by g^-1, an exact permutation of its voxels: the
   rotated ligand and its transform are needed once for 24 rotations.
+- The grid of a transform is as large as the ligand turned by R needs (`_space_shapes`), not as the longest
+  ligand in every direction would.
 - Restraints are evaluated only where a complex is possible, as bits of one integer per pose; counting these
-integers
-  gives the number of complexes for every subset of restraints at once.
+  integers gives the number of complexes for every subset of restraints at once.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from colonnade.structure._space_counting import ContactCounts, Tally, count_poses
+from colonnade.structure._space_shapes import Shape, grid_shape, profiles, shared_shapes
 from colonnade.structure.rotations import RotationSet, cube_rotations
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Track = Callable[[Sequence[int], str], Iterable[int]]
 
 SINGLE_ERROR = 0.05
 """Largest error of an overlap count at which single precision is kept; 0.5 would be needed to change one."""
 
 CACHE_BYTES = 2**28
-"""Memory for transforms of the receptor in its 24 orientations; beyond it they are made when needed."""
+"""Memory for transforms of the receptor in its orientations; beyond it they are made when needed."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,43 @@ class Pairs:
     count: int
 
 
+@dataclass(frozen=True)
+class Pose:
+    """One complex: the scanning body turned about its centre and moved, in voxels.
+
+    Attributes:
+        rotation: (3, 3).
+        translation: (3,) x y z of the centre in the grid.
+        satisfied: number of restraints that hold.
+        touch: interaction volume, voxels.
+    """
+
+    rotation: Array
+    translation: Array
+    satisfied: int
+    touch: int
+
+
 @dataclass
 class Found:
-    """What a search adds up: complexes by the bit pattern of restraints they satisfy, the best count per
-    voxel.
+    """What a search adds up: complexes by the bit pattern of restraints they satisfy, the best count per voxel, and
+    the pose with most restraints and, of those, most contact.
     """
 
     patterns: NDArray[np.int64]
     weights: Array
     space: NDArray[np.int32]
+    best: Pose | None = None
     contacts: Array | None = None
+
+
+@dataclass(frozen=True)
+class _Coset:
+    """The 24 rotations g R: R, the voxels (M, 3) z y x of the ligand turned by it, and the weight of each."""
+
+    rotation: Array
+    points: NDArray[np.int16]
+    weight: float
 
 
 @dataclass
@@ -88,9 +117,7 @@ class Search:
         max_clash: largest overlap of the cores, voxels.
         min_interaction: smallest overlap of ligand core and receptor surface, voxels.
         device: of torch.
-        contact_sites: (F, 3) and (S, 3) points of both partners, grid units, for the interaction matrix.
-        contact_distance: in voxels.
-        contact_least: restraints that a pose must satisfy to count for the interaction matrix.
+        contacts: counts residue contacts, when they are asked for.
         compiled: on a CPU, count poses in a compiled loop instead of with torch.
     """
 
@@ -99,214 +126,203 @@ class Search:
     max_clash: float
     min_interaction: float
     device: str = "cpu"
-    contact_sites: tuple[Array, Array] | None = None
-    contact_distance: float = 0.0
-    contact_least: int = 0
+    contacts: ContactCounts | None = None
     compiled: bool = True
     _spectra: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.shape = tuple(self.grids.core.shape)
-        self.voxels = int(np.prod(self.shape))
+        self.frame = tuple(self.grids.core.shape)
         self._clash_below = np.floor(self.max_clash + 1e-9) + 0.5
         self._touch_above = np.ceil(self.min_interaction - 1e-9) - 0.5
         # In array order z, y, x a cube rotation is again a signed permutation: axis a of t reads s_a u[p_a].
         flipped = cube_rotations()[:, ::-1, ::-1]
         self._axes = np.abs(flipped).argmax(axis=2)
         self._signs = flipped.sum(axis=2).astype(int)
-        self._receptor = torch.complex(self._tensor(self.grids.core), self._tensor(self.grids.surface))
-        self._ball = self._ball_points()
-        self._points: dict[tuple[int, ...], torch.Tensor] = {}
+        self._surface = np.argwhere(self.grids.surface > 0)
+        self._box = np.stack([self._surface.min(axis=0), self._surface.max(axis=0)])
+        part = tuple(slice(low, high + 1) for low, high in self._box.T)
+        self._receptor = torch.complex(
+            self._tensor(self.grids.core[part], torch.float64), self._tensor(self.grids.surface[part], torch.float64)
+        )
         self._bits = self._tensor([1 << n for n in range(self.pairs.count)], torch.int64)
         self._ones = self._tensor([n.bit_count() for n in range(1 << 16)], torch.int8)
-        self._owner = self._tensor(self.pairs.owner, torch.int64)
-        self._lower2 = self._tensor(self.pairs.lower**2)[:, None]
-        self._upper2 = self._tensor(self.pairs.upper**2)[:, None]
-        self._has_lower = bool((self.pairs.lower > 0).any())
-        self._dtype = self._precision()
-        self._spaces = torch.zeros(24, self.voxels, dtype=torch.int8, device=self.device)
+        self._space = torch.zeros(int(np.prod(self.frame)), dtype=torch.int8, device=self.device)
+        self._best: Pose | None = None
 
     def run(self, rotations: RotationSet, track: Track | None = None) -> Found:
         """Search all rotations of the set. `track` wraps the loop over cosets, to show progress."""
-        cosets: Iterable[int] = range(len(rotations.matrices))
-        if track is not None:
-            cosets = track(range(len(rotations.matrices)), "Searching rotations")
-        totals = _Tally(self.pairs.count, self.device)
-        contacts = self._no_contacts()
-        for n in cosets:
-            weight = float(rotations.weights[n])
-            totals.add(self._coset(rotations.matrices[n], weight, contacts), weight)
+        every = zip(rotations.matrices, rotations.weights, strict=True)
+        cosets = [self._turned(matrix, weight) for matrix, weight in every]
+        along = profiles(self._surface)
+        shapes = shared_shapes([grid_shape(along, profiles(c.points), self._touch_above) for c in cosets])
+        order: Sequence[int] = sorted(range(len(cosets)), key=lambda n: shapes[n])
+        totals, shape = Tally(self.pairs.count, self.device), None
+        for n in order if track is None else track(order, "Searching rotations"):
+            if shapes[n] != shape:
+                shape = shapes[n]
+                self._prepare(shape, cosets[n])
+            totals.add(self._coset(cosets[n]), cosets[n].weight)
         patterns, weights = totals.result()
         return Found(
             patterns=patterns,
             weights=weights,
-            space=self._merged_space().cpu().numpy().astype(np.int32),
-            contacts=None if contacts is None else contacts.cpu().numpy(),
+            space=self._space.reshape(self.frame).cpu().numpy().astype(np.int32),
+            best=self._best,
+            contacts=None if self.contacts is None else self.contacts.counts,
         )
 
-    def _tensor(self, array: Any, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    def _tensor(self, array: Any, dtype: torch.dtype) -> torch.Tensor:
         return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype, device=self.device)
 
-    def _ball_points(self) -> torch.Tensor:
-        """(M, 3) integer points x y z of the sphere that holds the ligand in any orientation."""
-        r = self.grids.reach
-        steps = torch.arange(-r, r + 1, device=self.device)
-        points = torch.cartesian_prod(steps, steps, steps)
-        ball: torch.Tensor = points[(points**2).sum(dim=1) <= r * r]
-        return ball
+    def _turned(self, matrix: Array, weight: float) -> _Coset:
+        """The coset with its longest axis first and shortest last, so that few shapes of grids are needed."""
+        points = self._turned_ligand(matrix)
+        wanted = np.argsort(-np.ptp(points, axis=0), kind="stable")
+        g = next(g for g in range(24) if (self._axes[g] == wanted).all())
+        points = points[:, self._axes[g]] * self._signs[g]
+        return _Coset(cube_rotations()[g] @ matrix, points.astype(np.int16), float(weight))
 
-    def _precision(self) -> torch.dtype:
-        """Single precision where it rounds overlap counts safely, as tried on the ligand as it is."""
-        ligand = self._tensor(self.grids.ligand)
+    def _turned_ligand(self, matrix: Array) -> Ints:
+        """(M, 3) voxels z y x of the ligand turned by R: voxel x is filled when the one nearest to R^-1 x is."""
+        if not hasattr(self, "_ball"):
+            steps = np.arange(-self.grids.reach, self.grids.reach + 1)
+            ball = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+            self._ball: Ints = ball[(ball**2).sum(axis=1) <= self.grids.reach**2]
+        back = self._ball @ matrix
+        # Halves are rounded away from zero, which commutes with changes of sign, as cube rotations need.
+        source = (np.sign(back) * np.floor(np.abs(back) + 0.5)).astype(np.int64)
+        x, y, z = (source % np.array(self.frame[::-1])).T
+        found: Ints = self._ball[self.grids.ligand[z, y, x] > 0][:, ::-1]
+        return found
+
+    def _prepare(self, shape: Shape, coset: _Coset) -> None:
+        """Turn to grids of this shape, in single precision where it rounds overlap counts safely."""
+        self.shape = shape
         results = []
-        for dtype in (torch.complex64, torch.complex128):
-            self._dtype = dtype
+        for self._dtype in (torch.complex64, torch.complex128):
             self._spectra.clear()
-            product = torch.fft.fftn(ligand.to(dtype)).conj() * self._spectrum(0)
-            results.append(torch.fft.ifftn(product, norm="forward"))
-        self._spectra.clear()
-        error = torch.view_as_real(results[0].to(torch.complex128) - results[1]).abs().max()
-        return torch.complex64 if float(error) < SINGLE_ERROR else torch.complex128
+            results.append(self._overlap(0, self._ligand_transform(coset)))
+        error = float(torch.view_as_real(results[0].to(torch.complex128) - results[1]).abs().max())
+        if error < SINGLE_ERROR:
+            self._dtype = torch.complex64
+            self._spectra.clear()
 
-    def _turned_shape(self, g: int) -> tuple[int, ...]:
-        """Shape of the receptor grid as the ligand's frame sees it under cube rotation g."""
-        shape = [0, 0, 0]
-        for a in range(3):
-            shape[self._axes[g, a]] = self.shape[a]
-        return tuple(shape)
+    def _ligand_transform(self, coset: _Coset) -> torch.Tensor:
+        grid = np.zeros(self.shape, dtype=np.float32)
+        grid[tuple((coset.points % np.array(self.shape, dtype=np.int16)).T)] = 1.0
+        transform = torch.fft.fftn(self._tensor(grid, torch.float32).to(self._dtype))
+        conjugate: torch.Tensor = transform.conj().resolve_conj()
+        return conjugate
 
     def _spectrum(self, g: int) -> torch.Tensor:
         """Transform of the receptor turned by g^-1, over the number of voxels.
 
-        Turning a grid turns its transform: one transform serves all orientations.
+        The receptor has six orders of its axes; mirroring a grid mirrors its transform.
         """
         if g in self._spectra:
             return self._spectra[g]
-        if 0 not in self._spectra:
-            self._spectra[0] = (torch.fft.fftn(self._receptor) / self.voxels).to(self._dtype)
-        spectrum = self._spectra[0]
-        flips = [a for a in range(3) if self._signs[g, a] < 0]
-        if flips:  # index i becomes -i, modulo the length
+        plain = next(h for h in range(24) if (self._axes[h] == self._axes[g]).all())
+        if plain != g:
+            flips = [int(self._axes[g, a]) for a in range(3) if self._signs[g, a] != self._signs[plain, a]]
+            spectrum = self._spectrum(plain)  # index i becomes -i, modulo the length
             spectrum = torch.roll(torch.flip(spectrum, flips), [1] * len(flips), flips)
-        spectrum = spectrum.permute(tuple(np.argsort(self._axes[g]).tolist())).contiguous()
-        if 24 * self.voxels * spectrum.element_size() <= CACHE_BYTES or self.device != "cpu":
+        else:
+            grid = torch.zeros(self.shape, dtype=torch.complex128, device=self.device)
+            places = [self._receptor_places(g, a) for a in range(3)]
+            turned = self._receptor.permute(tuple(np.argsort(self._axes[g]).tolist()))
+            index = [places[int(a)] for a in np.argsort(self._axes[g])]
+            grid[index[0][:, None, None], index[1][None, :, None], index[2][None, None, :]] = turned
+            spectrum = (torch.fft.fftn(grid) / grid.numel()).to(self._dtype)
+        kept = (24 if plain != g else 6) * spectrum.numel() * spectrum.element_size()
+        if kept <= CACHE_BYTES or self.device != "cpu":
             self._spectra[g] = spectrum
         return spectrum
 
-    def _rotated_ligand(self, matrix: Array, shape: tuple[int, ...]) -> torch.Tensor:
-        """Ligand turned by R on a grid of this shape: voxel x takes the value nearest to R^-1 x."""
-        back = self._ball.to(torch.float64) @ self._tensor(matrix)
-        # Halves are rounded away from zero, which commutes with changes of sign, as cube rotations need.
-        source = (torch.sign(back) * torch.floor(torch.abs(back) + 0.5)).long()
-        ligand = self._tensor(self.grids.ligand).reshape(-1)
-        values = ligand[_flat(source, self.shape)]
-        filled = values > 0
-        out = torch.zeros(shape, dtype=self._dtype.to_real(), device=self.device)
-        out.view(-1)[_flat(self._ball[filled], shape)] = values[filled].to(out.dtype)
-        return out
+    def _receptor_places(self, g: int, a: int) -> torch.Tensor:
+        """Where the layers of the receptor along its axis a lie on the turned grid."""
+        steps = np.arange(self._box[0, a], self._box[1, a] + 1) * self._signs[g, a]
+        return self._tensor(steps % self.shape[self._axes[g, a]], torch.int64)
 
-    def _coset(self, matrix: Array, weight: float, contacts: torch.Tensor | None) -> torch.Tensor:
+    def _overlap(self, g: int, ligand: torch.Tensor) -> torch.Tensor:
+        overlap: torch.Tensor = torch.fft.ifftn(ligand * self._spectrum(g), norm="forward")
+        return overlap
+
+    def _coset(self, coset: _Coset) -> torch.Tensor:
         """Bit patterns of all complexes of the 24 rotations g R."""
-        transforms: dict[tuple[int, ...], torch.Tensor] = {}
-        patterns = []
+        ligand, found = self._ligand_transform(coset), []
         for g, turn in enumerate(cube_rotations()):
-            shape = self._turned_shape(g)
-            if shape not in transforms:
-                ligand = torch.fft.fftn(self._rotated_ligand(matrix, shape).to(self._dtype))
-                transforms[shape] = ligand.conj().resolve_conj()
-            overlap = torch.fft.ifftn(transforms[shape] * self._spectrum(g), norm="forward")
-            flat, found = self._poses(g, turn @ matrix, overlap)
-            patterns.append(found)
-            if contacts is not None:
-                self._count_contacts(turn @ matrix, self._translations(g, flat), found, weight, contacts)
-        return torch.cat(patterns)
+            rotation = turn @ coset.rotation
+            flat, patterns = self._poses(g, rotation, coset, self._overlap(g, ligand))
+            found.append(patterns)
+            if self.contacts is not None:
+                satisfied = self._popcount(patterns).cpu().numpy().astype(np.int64)
+                self.contacts.add(rotation, self._translations(flat.cpu().numpy()), satisfied, coset.weight)
+        return torch.cat(found)
 
-    def _poses(self, g: int, rotation: Array, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(P,) flat indices of the complexes and their (P,) patterns; the space is brought up to date."""
+    def _poses(
+        self, g: int, rotation: Array, coset: _Coset, overlap: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(P,) flat indices of the complexes and their (P,) patterns; space and best pose are brought up to date."""
+        squares, offsets = self._along_axes(g, rotation, coset)
         if self.device == "cpu" and self.compiled:
-            return self._poses_compiled(g, rotation, overlap)
-        clash, touch = torch.view_as_real(overlap).view(-1, 2).unbind(dim=1)
-        flat = torch.nonzero((clash < self._clash_below) & (touch > self._touch_above)).view(-1)
-        patterns = self._satisfied(g, rotation, flat)
-        best = torch.maximum(self._spaces[g].index_select(0, flat), self._popcount(patterns))
-        self._spaces[g].index_copy_(0, flat, best)
+            flat, patterns, best = count_poses(
+                torch.view_as_real(overlap).numpy(),
+                (self._clash_below, self._touch_above),
+                squares,
+                (self.pairs.lower**2, self.pairs.upper**2),
+                self.pairs.owner,
+                offsets,
+                self._space.numpy(),
+            )
+            self._keep_best(rotation, *best.tolist())
+            return torch.from_numpy(flat), torch.from_numpy(patterns)
+        clash, touch = torch.view_as_real(overlap).unbind(dim=-1)
+        places = torch.nonzero((clash < self._clash_below) & (touch > self._touch_above)).unbind(dim=1)
+        parts = [self._tensor(o, torch.int64)[i] for o, i in zip(offsets, places, strict=True)]
+        flat = parts[0] + parts[1] + parts[2]
+        patterns = self._satisfied([self._tensor(s, torch.float64) for s in squares], places)
+        bits = self._popcount(patterns)
+        self._space.index_copy_(0, flat, torch.maximum(self._space.index_select(0, flat), bits))
+        if len(flat):
+            area = touch[places].round().to(torch.int64)
+            first = int(torch.argmax(bits.to(torch.int64) * (1 << 40) + area))
+            self._keep_best(rotation, int(bits[first]), int(area[first]), int(flat[first]))
         return flat, patterns
 
-    def _poses_compiled(self, g: int, rotation: Array, overlap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same in one pass over memory: on a CPU, moving grids costs more than computing on them."""
-        centres = (self.pairs.first - self.pairs.second @ rotation.T)[:, ::-1]
-        turned, axes = np.empty_like(centres), [np.empty(0)] * 3
+    def _along_axes(
+        self, g: int, rotation: Array, coset: _Coset
+    ) -> tuple[tuple[Array, Array, Array], tuple[Ints, Ints, Ints]]:
+        """For each turned axis: (N, P) squared distances of the pairs, and (N,) parts of the flat index."""
+        centres = (self.pairs.first - self.pairs.second @ rotation.T)[:, ::-1]  # where a pair has distance 0
+        squares, offsets = [np.empty(0)] * 3, [np.empty(0, np.int64)] * 3
+        strides = np.cumprod([1, *self.frame[:0:-1]])[::-1]
         for a in range(3):
-            steps = np.arange(self.shape[a], dtype=np.float64)
-            axes[self._axes[g, a]] = steps if self._signs[g, a] > 0 else (self.shape[a] - steps) % self.shape[a]
-            turned[:, self._axes[g, a]] = centres[:, a]
-        flat, patterns = _count_poses(
-            torch.view_as_real(overlap).numpy(),
-            (self._clash_below, self._touch_above),
-            (axes[0], axes[1], axes[2]),
-            turned,
-            (self.pairs.lower**2, self.pairs.upper**2),
-            self.pairs.owner,
-            self._spaces[g].numpy(),
-        )
-        return torch.from_numpy(flat), torch.from_numpy(patterns)
+            axis, sign = int(self._axes[g, a]), int(self._signs[g, a])
+            edge = self._box[0, a] if sign > 0 else -self._box[1, a]
+            lowest = edge - int(coset.points[:, axis].max())  # first translation at which the bodies can touch
+            turned = lowest + (np.arange(self.shape[axis]) - lowest) % self.shape[axis]
+            moves = sign * turned
+            squares[axis] = (moves[:, None] - centres[None, :, a]) ** 2
+            offsets[axis] = moves % self.frame[a] * strides[a]
+        return (squares[0], squares[1], squares[2]), (offsets[0], offsets[1], offsets[2])
 
-    def _turned_points(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """(N^3, 5) for each voxel u of a turned grid u_0, u_1, u_2, |u|^2 and 1."""
-        if shape not in self._points:
-            steps = [torch.arange(n, dtype=torch.float32, device=self.device) for n in shape]
-            u = torch.cartesian_prod(*steps)
-            self._points[shape] = torch.cat([u, (u**2).sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1)
-        return self._points[shape]
+    def _keep_best(self, rotation: Array, satisfied: int, touch: int, flat: int) -> None:
+        now = (-1, -1) if self._best is None else (self._best.satisfied, self._best.touch)
+        if (satisfied, touch) > now and satisfied >= 0:
+            self._best = Pose(rotation, self._translations(np.array([flat]))[0], satisfied, touch)
 
-    def _translations(self, g: int, flat: torch.Tensor) -> torch.Tensor:
-        """(P, 3) translations x y z in the receptor's frame, from flat indices in the turned frame."""
-        turned = self._turned_points(self._turned_shape(g)).index_select(0, flat)
-        columns = []
-        for a in (2, 1, 0):
-            u = turned[:, self._axes[g, a]]
-            columns.append(u if self._signs[g, a] > 0 else torch.where(u > 0, self.shape[a] - u, u))
-        return torch.stack(columns, dim=1).to(torch.float64)
+    def _translations(self, flat: Ints) -> Array:
+        """(P, 3) translations x y z from flat indices into the space."""
+        return np.stack(np.unravel_index(flat, self.frame)[::-1], axis=1).astype(np.float64)
 
-    def _satisfied(self, g: int, rotation: Array, flat: torch.Tensor) -> torch.Tensor:
-        """(P,) bit patterns of the restraints that the poses at these flat indices satisfy."""
-        if self.pairs.count == 0 or len(flat) == 0:
-            return torch.zeros(len(flat), dtype=torch.int64, device=self.device)
-        turned = self._turned_points(self._turned_shape(g)).index_select(0, flat).to(torch.float64)
-        # A pose satisfies |t - c| <= upper for c = first - Q second. In the turned frame t_a is u or N - u.
-        centres = (self.pairs.first - self.pairs.second @ rotation.T)[:, ::-1]
-        rows = np.empty((len(centres), 5))
-        for a in range(3):
-            c = centres[:, a]
-            rows[:, self._axes[g, a]] = -2.0 * (c if self._signs[g, a] > 0 else self.shape[a] - c)
-        rows[:, 3], rows[:, 4] = 1.0, (rows[:, :3] ** 2).sum(axis=1) / 4.0
-        square = torch.mm(self._tensor(rows), turned.T)
-        for a in range(3):  # N - u is t, but for u = 0
-            if self._signs[g, a] < 0:
-                edge = turned[:, self._axes[g, a]] == 0
-                if bool(edge.any()):
-                    from_0, n = self._tensor(centres[:, a])[:, None], self.shape[a]
-                    square[:, edge] += from_0**2 - (n - from_0) ** 2
-        good = square <= self._upper2
-        if self._has_lower:
-            good &= square >= self._lower2
-        if len(self.pairs.owner) > self.pairs.count:  # ambiguous: any pair of a restraint
-            either = torch.zeros(self.pairs.count, len(flat), dtype=torch.int32, device=self.device)
-            good = either.index_add_(0, self._owner, good.to(torch.int32)) > 0
-        if self.pairs.count <= 24:  # sums of single bits are exact in single precision
-            return (self._bits.to(torch.float32) @ good.to(torch.float32)).to(torch.int64)
-        return (good.to(torch.int64) * self._bits[:, None]).sum(dim=0)
-
-    def _merged_space(self) -> torch.Tensor:
-        """Largest number of satisfied restraints at each translation, over all orientations, [z, y, x]."""
-        merged = torch.zeros(self.shape, dtype=torch.int8, device=self.device)
-        for g in range(24):
-            seen = self._spaces[g].reshape(self._turned_shape(g)).permute(tuple(self._axes[g].tolist()))
-            flips = [a for a in range(3) if self._signs[g, a] < 0]
-            if flips:
-                seen = torch.roll(torch.flip(seen, flips), [1] * len(flips), flips)
-            merged = torch.maximum(merged, seen)
-        return merged
+    def _satisfied(self, squares: Sequence[torch.Tensor], places: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(P,) bit patterns of the restraints that the poses at these places of the turned grid satisfy."""
+        patterns = torch.zeros(len(places[0]), dtype=torch.int64, device=self.device)
+        lower, upper = (self._tensor(b**2, torch.float64) for b in (self.pairs.lower, self.pairs.upper))
+        for p, owner in enumerate(self.pairs.owner.tolist()):
+            square = squares[0][places[0], p] + squares[1][places[1], p] + squares[2][places[2], p]
+            patterns |= ((square >= lower[p]) & (square <= upper[p])) * self._bits[owner]
+        return patterns
 
     def _popcount(self, patterns: torch.Tensor) -> torch.Tensor:
         """Number of restraints satisfied, by a table of 16 bits at a time."""
@@ -314,144 +330,3 @@ class Search:
         for shift in range(16, self.pairs.count, 16):
             count = count + self._ones[(patterns >> shift) & 0xFFFF]
         return count
-
-    def _no_contacts(self) -> torch.Tensor | None:
-        if self.contact_sites is None:
-            return None
-        rows, columns = (len(sites) for sites in self.contact_sites)
-        depth = self.pairs.count + 1 - self.contact_least
-        return torch.zeros(depth, rows, columns, dtype=torch.float64, device=self.device)
-
-    def _count_contacts(
-        self,
-        rotation: Array,
-        poses: torch.Tensor,
-        patterns: torch.Tensor,
-        weight: float,
-        contacts: torch.Tensor,
-    ) -> None:
-        """Add the residue pairs in contact in every pose that satisfies enough restraints."""
-        assert self.contact_sites is not None
-        counts = self._popcount(patterns)
-        first = self._tensor(self.contact_sites[0])
-        second = self._tensor(self.contact_sites[1] @ rotation.T)
-        followed = counts >= self.contact_least
-        levels, moves = (counts[followed] - self.contact_least).long(), poses[followed]
-        square = self.contact_distance**2
-        if self.device == "cpu" and self.compiled:
-            bodies = (first.numpy(), second.numpy())
-            _add_contacts(bodies, moves.numpy(), levels.numpy(), square, weight, contacts.numpy())
-            return
-        for level, move in zip(levels.tolist(), moves, strict=True):
-            near = ((first[:, None] - (second + move)[None]) ** 2).sum(dim=2) <= square
-            contacts[level] += weight * near
-
-
-class _Tally:
-    """Weighted counts of bit patterns: a table when it is small, sorted arrays when it is not."""
-
-    def __init__(self, restraints: int, device: str) -> None:
-        self.size = 1 << restraints if restraints <= 16 else 0
-        self.table = torch.zeros(self.size, dtype=torch.float64, device=device)
-        self.parts: list[tuple[NDArray[np.int64], Array]] = []
-
-    def add(self, patterns: torch.Tensor, weight: float) -> None:
-        if self.size:
-            self.table += weight * torch.bincount(patterns, minlength=self.size).to(torch.float64)
-            return
-        unique, counts = torch.unique(patterns, return_counts=True)
-        self.parts.append((unique.cpu().numpy(), weight * counts.cpu().numpy()))
-        if len(self.parts) > 32:
-            self.parts = [self._merged()]
-
-    def _merged(self) -> tuple[NDArray[np.int64], Array]:
-        patterns, place = np.unique(np.concatenate([part for part, _ in self.parts]), return_inverse=True)
-        weights = np.bincount(place, np.concatenate([part for _, part in self.parts]), minlength=len(patterns))
-        return patterns, weights.astype(np.float64)
-
-    def result(self) -> tuple[NDArray[np.int64], Array]:
-        """Patterns in ascending order and their weights."""
-        if not self.size:
-            return self._merged()
-        table = self.table.cpu().numpy()
-        patterns = np.flatnonzero(table)
-        return patterns.astype(np.int64), table[patterns]
-
-
-def _compiled(function: Any) -> Any:
-    return numba.njit(cache=True, nogil=True)(function)
-
-
-@_compiled
-def _count_poses(
-    overlap: Any, bounds: Any, axes: Any, centres: Any, squares: Any, owner: Any, space: Any
-) -> tuple[Any, Any]:
-    """Complexes of one rotation: flat indices and patterns.
-
-    Arguments:
-        overlap: (A, B, C, 2) clash and touch at each turned translation.
-        bounds: clash is below the first, touch above the second.
-        axes: (A,), (B,), (C,) translation along each turned axis.
-        centres: (P, 3) where each pair has distance 0, in the order of the axes.
-        squares: (P,) and (P,) squared bounds of the pairs.
-        owner: (P,) restraint of each pair.
-        space: (A B C,) largest number of satisfied restraints so far; updated.
-    """
-    (n0, n1, n2, _), (lower, upper) = overlap.shape, squares
-    capacity, count = 1024, 0
-    flat, patterns = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
-    for i in range(n0):
-        for j in range(n1):
-            for k in range(n2):
-                if not (overlap[i, j, k, 0] < bounds[0] and overlap[i, j, k, 1] > bounds[1]):
-                    continue
-                pattern = np.int64(0)
-                for p in range(len(owner)):
-                    d0, d1, d2 = (
-                        axes[0][i] - centres[p, 0],
-                        axes[1][j] - centres[p, 1],
-                        axes[2][k] - centres[p, 2],
-                    )
-                    square = d0 * d0 + d1 * d1 + d2 * d2
-                    if lower[p] <= square <= upper[p]:
-                        pattern |= np.int64(1) << owner[p]
-                if count == capacity:
-                    capacity *= 2
-                    flat = np.append(flat, np.empty(count, np.int64))
-                    patterns = np.append(patterns, np.empty(count, np.int64))
-                flat[count], patterns[count] = (i * n1 + j) * n2 + k, pattern
-                bits, rest = 0, pattern
-                while rest:
-                    rest &= rest - 1
-                    bits += 1
-                space[flat[count]] = max(space[flat[count]], bits)
-                count += 1
-    return flat[:count].copy(), patterns[:count].copy()
-
-
-@_compiled
-def _add_contacts(bodies: Any, moves: Any, levels: Any, square: float, weight: float, contacts: Any) -> None:
-    """Add `weight` to contacts[level, i, j] for every pose in which points i and j are near.
-
-    Arguments:
-        bodies: (F, 3) points of the fixed body and (S, 3) of the scanning one, turned.
-        moves: (P, 3) translations of the scanning body.
-        levels: (P,) first index into `contacts`.
-        square: squared distance of a contact.
-        weight: of the rotation.
-        contacts: (L, F, S); updated.
-    """
-    first, second = bodies
-    for p in range(len(moves)):
-        for j in range(len(second)):
-            x, y, z = second[j, 0] + moves[p, 0], second[j, 1] + moves[p, 1], second[j, 2] + moves[p, 2]
-            for i in range(len(first)):
-                dx, dy, dz = first[i, 0] - x, first[i, 1] - y, first[i, 2] - z
-                if dx * dx + dy * dy + dz * dz <= square:
-                    contacts[levels[p], i, j] += weight
-
-
-def _flat(points: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Flat indices of points x y z in an array [z, y, x], wrapping around."""
-    x, y, z = points.unbind(dim=1)
-    return ((z % shape[0]) * shape[1] + y % shape[1]) * shape[2] + x % shape[2]

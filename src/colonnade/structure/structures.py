@@ -27,6 +27,9 @@ EXTENSIONS = (".pdb", ".ent", ".cif", ".mmcif")
 MAX_BYTES = 256 * 2**20
 """Largest file that is read, after decompression (a bound against decompression bombs)."""
 
+CHAIN_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopqrstuvwxyz"
+"""Names that a PDB file has room for."""
+
 Bools = NDArray[np.bool_]
 Strings = NDArray[np.str_]
 
@@ -198,7 +201,7 @@ def read_structure(path: str | Path, *, model: int = 1) -> Structure:
     from colonnade.structure._reading import clean, parse
 
     path = Path(path)
-    document, notes = parse(path.name, _read_text(path))
+    document, notes = parse(path.name, read_text(path))
     models = len(document)
     if not 1 <= model <= models:
         raise StructureError(f"model: {model} is outside the range of 1 to {models} that {path.name} has.")
@@ -210,8 +213,31 @@ def read_models(path: str | Path) -> list[Structure]:
     from colonnade.structure._reading import clean, parse
 
     path = Path(path)
-    document, notes = parse(path.name, _read_text(path))
+    document, notes = parse(path.name, read_text(path))
     return [clean(_stem(path), document, k + 1, notes) for k in range(len(document))]
+
+
+def join(structures: Sequence[Structure], name: str) -> Structure:
+    """Several structures as one, in this order.
+
+    A chain whose name is taken by an earlier structure gets the first free letter; `issues` says so.
+    """
+    taken: set[str] = set()
+    parts, renamed = [], []
+    for structure in structures:
+        chain = structure.chain.astype("U8")
+        for old in dict.fromkeys(structure.chain.tolist()):
+            if old in taken:
+                used = taken | set(chain.tolist())
+                new = next(letter for letter in CHAIN_NAMES if letter not in used)
+                chain[structure.chain == old] = new
+                renamed.append(f"Chain {old} of {structure.name} is called {new} beside the other structures.")
+        taken |= set(chain.tolist())
+        parts.append(replace(structure, chain=chain))
+    counts = np.cumsum([0, *(part.n_residues for part in parts)])
+    arrays: dict[str, Any] = {array: np.concatenate([getattr(part, array) for part in parts]) for array in ATOM_ARRAYS}
+    residue = np.concatenate([part.residue + start for part, start in zip(parts, counts[:-1], strict=True)])
+    return Structure(name=name, residue=residue, issues=tuple(renamed), **arrays)
 
 
 def check_structure_file(path: str | Path) -> None:
@@ -245,7 +271,7 @@ def _stem(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).stem
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The file's text: decompressed, decoded, with plain line ends and no byte-order mark."""
     if not path.is_file():
         raise StructureError(f"{path.name}: there is no such file.")

@@ -39,6 +39,33 @@ class DensityMap:
     spacing: float
     origin: Array
 
+    def as_atoms(self, least: float, most: int = 3000) -> Structure:
+        """The voxels with a value of at least `least` as dummy atoms, for a viewer that draws molecules.
+
+        Every second voxel in each direction (or fewer) is taken when there would be more than `most`.
+        """
+        from colonnade.structure.structures import Structure
+
+        for step in (1, 2, 3, 4, 6, 8, 16):
+            z, y, x = (axis * step for axis in np.nonzero(self.values[::step, ::step, ::step] >= least))
+            if len(z) <= most:
+                break
+        n = len(z)
+        return Structure(
+            name="space",
+            xyz=self.origin + self.spacing * np.stack([x, y, z], axis=1).astype(float),
+            element=np.full(n, "X"),
+            chain=np.full(n, "X"),
+            resid=np.arange(1, n + 1),
+            icode=np.full(n, "", dtype="U1"),
+            resname=np.full(n, "DUM"),
+            atom=np.full(n, "X"),
+            occupancy=np.ones(n),
+            b_factor=np.zeros(n),
+            kind=np.full(n, "ligand"),
+            residue=np.arange(n),
+        )
+
     def to_mrc(self, path: str | Path) -> None:
         """Write an MRC2014 (CCP4) file, mode 2, with the origin in its ORIGIN words."""
         import gemmi
@@ -65,30 +92,13 @@ def grid_frame(fixed: Structure, scanning: Structure, margin: float, spacing: fl
     """Shape (Z, Y, X) and origin of a grid on which `scanning` fits around `fixed` in every orientation.
 
     The box of the fixed atoms grows on every side by the radius of the scanning body about its mean position,
-    by the largest van der Waals radius of the fixed one and by `margin` (Å); lengths are rounded up to
-    products of 2, 3 and 5.
+    by the largest van der Waals radius of the fixed one and by `margin` (Å).
     """
     reach = np.linalg.norm(scanning.xyz - scanning.xyz.mean(axis=0), axis=1).max()
     rim = margin + radii(fixed).max() + reach
     low, high = fixed.xyz.min(axis=0) - rim, fixed.xyz.max(axis=0) + rim
-    lengths = [smooth_length(int(np.ceil(length))) for length in (high - low) / spacing]
+    lengths = [int(np.ceil(length)) for length in (high - low) / spacing]
     return tuple(lengths[::-1]), low
-
-
-def smooth_length(n: int) -> int:
-    """The smallest product of 2, 3 and 5 that is not below n, a fast length for an FFT.
-
-    >>> [smooth_length(n) for n in (7, 11, 67, 121)]
-    [8, 12, 72, 125]
-    """
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0 and rest > 1:
-                rest //= prime
-        if rest <= 1:
-            return n
-        n += 1
 
 
 def fill_spheres(points: Array, sphere_radii: Array, shape: tuple[int, ...]) -> Array:

@@ -1,41 +1,22 @@
-"""The structure portals as services: typed inputs and outputs around the library, no science."""
+"""`structure.affinity`: PRODIGY as a portal."""
 
 from __future__ import annotations
 
 import gzip
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from colonnade.inputs import Accept, InputFile, Inputs, Param
+from colonnade.inputs import InputFile, Inputs, Param
 from colonnade.job import Job
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Selection, Structure3D, Table
 from colonnade.service import Resources, service
+from colonnade.structure.services.common import INTERFACE_COLORS, PARTNER_COLORS, StructureFile
 
 if TYPE_CHECKING:
     from colonnade.structure.affinity import BindingAffinity
-
-
-def _check_structure(path: Path) -> None:
-    from colonnade.structure import check_structure_file
-
-    check_structure_file(path)
-
-
-StructureFile = Annotated[
-    InputFile,
-    Accept(
-        *(ending + packed for packed in ("", ".gz") for ending in (".pdb", ".ent", ".cif", ".mmcif")),
-        limit="20 MB",
-        check=_check_structure,
-    ),
-]
-
-PARTNER_COLORS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")
-INTERFACE_COLORS = ("#1B3A6B", "#9E1B32", "#0B4F1C", "#7A6A00", "#0E7C9B", "#5E0E47")
 
 
 class AffinityInputs(Inputs):
