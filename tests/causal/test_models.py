@@ -25,6 +25,7 @@ from colonnade.causal.simulation import simulator
 from colonnade.causal.training import COLLAPSED
 from colonnade.causal.transitions import GNN, TRANSITIONS, action_slots
 from colonnade.causal.zoo import FOLDER, RECIPES
+from colonnade.job import Job
 
 
 @pytest.mark.parametrize("colors", [3, 4, 7])
@@ -103,6 +104,24 @@ def test_training_is_the_same_twice():
     for model in models:
         fit(model, data, updates=3, batch=32, seed=5)
     for a, b in zip(*(m.parameters() for m in models), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("loss", "transition"), [("infonce", "gnn"), ("vae", "rim")])
+def test_a_resumed_training_is_the_uninterrupted_one(loss, transition, tmp_path):
+    world = PhysicsWorld(objects=3)
+    data = world.collect(20, 10, seed=0)
+    options = {"decoder": loss == "vae", "variational": loss == "vae", "transition": transition, "dim": 4, "hidden": 32}
+    whole, half, rest = (WorldModel.of(world, seed=1, **options) for _ in range(3))
+    job = Job(tmp_path)
+    kept = []
+    curve = fit(whole, data, loss=loss, updates=6, batch=32, checkpoint=kept.append)
+    fit(half, data, loss=loss, updates=6, batch=32, checkpoint=lambda s: s["update"] == 3 and job.checkpoint(s))
+    again = fit(rest, data, loss=loss, updates=6, batch=32, resume=job.resume())
+    job.close()
+    assert [state["update"] for state in kept] == [1, 2, 3, 4, 5, 6]
+    assert again.loss == curve.loss
+    for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
