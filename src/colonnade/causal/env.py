@@ -94,7 +94,7 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         max_steps: length of an episode.
         end_at_goal: whether the goal ends it.
         autoreset_mode: gymnasium's NextStep, SameStep or Disabled.
-        threads: for stepping and drawing, from 256 sub-environments on.
+        threads: for stepping and drawing, where they have enough to do (drawing: from 250 sub-environments on).
         copy: give each observation its own memory; without, it stays valid until the step after next.
         backend: `auto`, `numba` or `numpy`.
 
@@ -134,6 +134,8 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         self.autoreset_mode = AutoresetMode(wanted)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self._max_steps, self._end_at_goal = max_steps, end_at_goal
+        self._everyone = np.ones(num_envs, bool)
+        self._everyone.flags.writeable = False
         self._elapsed, self._done = np.zeros(num_envs, np.int64), np.zeros(num_envs, bool)
 
     def reset(
@@ -234,8 +236,7 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         if isinstance(self.sim, PhysicsSimulator):
             info["event"] = self.sim.event.copy()
             info["invalid_push"] = self.sim.event == INVALID
-        every = {f"_{name}": np.ones(self.num_envs, bool) for name in info}
-        return info | every
+        return info | {f"_{name}": self._everyone for name in info}
 
     def counterfactual(self, actions: Array) -> Array:
         """(num_envs, n) states that other actions would have led to in the last step, all noise being as it was.

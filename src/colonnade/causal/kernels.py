@@ -164,13 +164,13 @@ def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U
 
 
 @jit
-def physics_distance(lo: int, hi: int, cell: U8, goal: U8, t: Any, out: Any) -> None:
-    """Sum over objects of the L1 distance to the goal, in cells."""
+def physics_score(lo: int, hi: int, cell: U8, goal: U8, t: Any, reward: Any, success: Any) -> None:
+    """Reward, minus the mean L1 distance of the objects to their goals in cells, and whether all are there."""
     for b in range(lo, hi):
         total = 0
         for i in range(cell.shape[1]):
             total += t.distance[cell[b, i], goal[b, i]]
-        out[b] = total
+        reward[b], success[b] = 0.0 - total / cell.shape[1], total == 0
 
 
 @inlined
@@ -283,13 +283,13 @@ def chemistry_step(
 
 
 @jit
-def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
-    """How many objects have their goal's colour."""
+def chemistry_score(lo: int, hi: int, value: U8, goal: U8, t: Any, reward: Any, success: Any) -> None:
+    """Reward, the share of objects that have their goal's colour, and whether all have."""
     for b in range(lo, hi):
         total = 0
         for i in range(value.shape[1]):
             total += value[b, i] == goal[b, i]
-        out[b] = total
+        reward[b], success[b] = total / value.shape[1], total == value.shape[1]
 
 
 @jit
@@ -305,6 +305,6 @@ def count_nearer(distance: Any, low: Any, high: Any, weight: Any, nearer: Any, w
 
 
 __all__ = [
-    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset",
-    "physics_roll", "physics_step", "uniform",
+    "chemistry_reset", "chemistry_score", "chemistry_step", "count_nearer", "draw", "physics_reset", "physics_roll",
+    "physics_score", "physics_step", "uniform",
 ]  # fmt: skip
