@@ -129,25 +129,32 @@ def _knn(points, mask, k, self_loops, found):  # type: ignore[no-untyped-def]
                     step = place[d, a] - place[d, b]
                     row[b] += step * step
             row[a] = np.inf
-            kept = 0
-            worst = np.inf
-            for b in range(count):
-                distance = row[b]
-                if distance >= worst:
-                    continue
-                at = min(kept, k - 1)
-                while at > 0 and best[at - 1] > distance:
-                    best[at], who[at] = best[at - 1], who[at - 1]
-                    at -= 1
-                best[at], who[at] = distance, b
-                kept = min(kept + 1, k)
-                if kept == k:
-                    worst = best[k - 1]
+            kept = _smallest(row[:count], best, who)
             i = real[a]
             if self_loops:
                 found[event, i, 0] = i
             for slot in range(kept):
                 found[event, i, slot + self_loops] = real[who[slot]]
+
+
+@njit(cache=True)
+def _smallest(row, best, who):  # type: ignore[no-untyped-def]
+    """The smallest values of a row, rising, into `best`, and their places into `who`; how many there are."""
+    k = len(best)
+    kept, worst = 0, np.inf
+    for b in range(len(row)):
+        distance = row[b]
+        if distance >= worst or distance == np.inf:
+            continue
+        at = min(kept, k - 1)
+        while at > 0 and best[at - 1] > distance:
+            best[at], who[at] = best[at - 1], who[at - 1]
+            at -= 1
+        best[at], who[at] = distance, b
+        kept = min(kept + 1, k)
+        if kept == k:
+            worst = best[k - 1]
+    return kept
 
 
 def radius(points: NDArray[Any], mask: NDArray[np.bool_], limit: float, most: int = 64) -> Indices:
