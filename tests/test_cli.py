@@ -55,8 +55,8 @@ def fresh(arguments: list[str], environment: Mapping[str, str], **options: Any) 
     )
 
 
-def test_services_lists_what_works_and_says_what_does_not(environment: Mapping[str, str]) -> None:
-    done = fresh(["services"], environment)
+def test_services_lists_what_works_and_says_what_does_not(broken_environment: Mapping[str, str]) -> None:
+    done = fresh(["services"], broken_environment)
     assert done.returncode == 0
     assert re.search(r"^sample\.numbers +Sum of squares with noise$", done.stdout, re.M)
     assert one_sentence(done.stderr.strip() + ".") == (
@@ -64,8 +64,8 @@ def test_services_lists_what_works_and_says_what_does_not(environment: Mapping[s
     )
 
 
-def test_services_as_json(environment: Mapping[str, str]) -> None:
-    answer = json.loads(fresh(["services", "--json"], environment).stdout)
+def test_services_as_json(broken_environment: Mapping[str, str]) -> None:
+    answer = json.loads(fresh(["services", "--json"], broken_environment).stdout)
     assert "sample.numbers" in [service["name"] for service in answer["services"]]
     assert answer["broken"][0]["name"] == "broken"
 
@@ -84,7 +84,7 @@ def test_listing_services_loads_no_engine(environment: Mapping[str, str]) -> Non
 
 
 def test_listing_services_takes_little_time(environment: Mapping[str, str]) -> None:
-    """Its processor time, as other work on the machine has no part in that; the first run may compile."""
+    """Its processor time, which other work on the machine has no part in; the first run makes the list."""
 
     def seconds() -> float:
         before = os.times()

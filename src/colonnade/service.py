@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ByteSize, TypeAdapter, ValidationError
 
+from colonnade.catalogue import GROUP, BrokenPlugin
 from colonnade.errors import ColonnadeError, UnknownService, explain
 from colonnade.inputs import FileSource, local_file
 
 if TYPE_CHECKING:
     from colonnade.job import Job
 
-GROUP = "colonnade.services"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 In = TypeVar("In", bound=BaseModel)
@@ -102,8 +102,9 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def description(self) -> str:
-        """The function's docstring: what the method does, for the page and the help."""
-        return inspect.cleandoc(self.function.__doc__ or self.summary)
+        """The function's docstring: what the method does, for the page and the help; a paragraph is one line."""
+        written = inspect.cleandoc(self.function.__doc__ or self.summary)
+        return re.sub(r"(?<!\n)\n(?![\n\s*-])", " ", written)
 
     def parse(self, values: Mapping[str, Any] | BaseModel, files: FileSource = local_file) -> In:
         """Validate raw values into the service's inputs.
@@ -204,14 +205,6 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Any], type[Any]]:
 
 
 _REGISTRY: dict[str, Service[Any, Any]] = {}
-
-
-@dataclass(frozen=True)
-class BrokenPlugin:
-    """An installed package whose services could not be loaded, and why."""
-
-    name: str
-    reason: str
 
 
 @cache

@@ -83,14 +83,14 @@ def test_benchmark_fans_out(tmp_path, monkeypatch):
 def test_discover_on_the_carried_table(tmp_path):
     inputs = dict(get("causal.discover").example()) | {"bootstrap": 3}
     done = run("causal.discover", inputs, tmp_path / "run")
-    graph = json.loads((done.files / "graph.json").read_text())
+    graph = json.loads((done.files / "causal.json").read_text())
     found = {(e["cause"], e["effect"]) for e in graph["edges"]}
     assert found == {
         ("light", "water"), ("water", "growth"), ("light", "pests"), ("growth", "harvest"), ("pests", "harvest"),
     }  # fmt: skip
     assert all(e["pvalue"] < 0.01 and e["stability"] > 0.5 for e in graph["edges"])
-    assert "light" in (done.files / "graph.dot").read_text()
-    assert "<graphml" in (done.files / "graph.graphml").read_text()
+    assert "light" in (done.files / "causal.dot").read_text()
+    assert "<graphml" in (done.files / "causal.graphml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,8 @@ def test_flow_composites_give_the_exact_values(trained: FlowProposal) -> None:
     action = trained.action
     exact = torus(action, (4, 4), 5)
     for kernel, n in (
-        (Independence(action, trained, 1), 800),
-        (Composite([Independence(action, trained, 4), HMC(action, steps=6)]), 300),
+        (Independence(action, trained, 1), 500),
+        (Composite([Independence(action, trained, 4), HMC(action, steps=6)]), 200),
     ):
         run = sample(action, (4, 4), kernel, n, chains=128, seed=3)
         for key, value in (("phi2", exact.phi2), ("chi2", exact.chi2)):

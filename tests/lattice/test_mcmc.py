@@ -234,7 +234,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         trainer = fit(build(FlowConfig((8, 8), couplings=2), 1), SYMMETRIC, TrainConfig(steps=4, batch=128, seed=1))
         flow, a = Independence(SYMMETRIC, trainer.proposal, 8), SYMMETRIC
         kernel = Composite([flow, HMC(a), Wolff(a), Metropolis(a), FourierHMC(a, steps=2)])
-        run = sample(a, (8, 8), kernel, 12, chains=64, seed=7)
+        run = sample(a, (8, 8), kernel, 10, chains=64, seed=7, burn_in=2)
         return [run.phi2, run.correlator, trainer.proposal.propose(4096, np.random.default_rng(1))[1]]
 
     threads, found = torch.get_num_threads(), []

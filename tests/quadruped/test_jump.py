@@ -198,7 +198,7 @@ def test_limits_lead_to_no_verdict(coarse):
     answer = find_jump(spec, library=JumpLibrary([]), explain=False, max_seconds=0.05)
     assert answer.verdict == "undecided" and not answer.feasible
     assert answer.sentence.startswith("No verdict: ") and answer.binding
-    stopped = find_jump(spec, explain=False, cancelled=lambda: True)
+    stopped = find_jump(spec, library=JumpLibrary([]), explain=False, cancelled=lambda: True)
     assert stopped.verdict == "cancelled" and "Cancelled" in stopped.sentence
 
 

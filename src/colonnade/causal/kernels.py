@@ -183,7 +183,7 @@ def _intervene(
         for i in range(1, t.below[target, 0] + 1):
             _resample(b, key, counter, value, past, noise, t.below[target, i], t, False)
         return
-    now = _touched(b, target, touched, t)
+    now = _touched(b, int(target), touched, t)
     for lag in range(past.shape[1] - 1, 0, -1):
         past[b, lag] = past[b, lag - 1]
         touched[b, lag] = touched[b, lag - 1]
@@ -196,9 +196,9 @@ def _intervene(
 
 
 @inlined
-def _touched(b: int, target: int, touched: Any, t: Any) -> int:
+def _touched(b: int, target: Any, touched: Any, t: Any) -> int:
     """Bits of the variables that an intervention, and what earlier ones touched, reach now by edges of any lag."""
-    now = 1 << target
+    now: int = 1 << target
     for node in t.order:
         for e in range(t.first_edge[node], t.first_edge[node + 1]):
             source = now if t.lag[e] == 0 else touched[b, t.lag[e] - 1]
@@ -262,7 +262,19 @@ def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
         out[b] = total
 
 
+@jit
+def count_nearer(distance: Any, low: Any, high: Any, weight: Any, nearer: Any, within: Any) -> None:
+    """For each row: the weight of the columns below `low`, and how many columns lie from `low` to `high`."""
+    for i in range(distance.shape[0]):
+        sure, unsure = np.int32(0), np.int32(0)
+        for j in range(distance.shape[1]):
+            below = distance[i, j] < low[i]
+            sure += weight[j] if below else np.int32(0)
+            unsure += np.int32(distance[i, j] <= high[i]) - np.int32(below)
+        nearer[i], within[i] = sure, unsure
+
+
 __all__ = [
-    "chemistry_reset", "chemistry_step", "draw", "matches", "physics_distance", "physics_reset", "physics_roll",
-    "physics_step", "uniform",
+    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset",
+    "physics_roll", "physics_step", "uniform",
 ]  # fmt: skip

@@ -201,6 +201,12 @@ def matches(lo: int, hi: int, value: Array, goal: Array, out: Array) -> None:
     out[lo:hi] = (value[lo:hi] == goal[lo:hi]).sum(1)
 
 
+def count_nearer(distance: Array, low: Array, high: Array, weight: Array, nearer: Array, within: Array) -> None:
+    below = distance < low[:, None]
+    nearer[:] = below.astype(np.float32) @ weight.astype(np.float32)
+    within[:] = np.count_nonzero(distance <= high[:, None], axis=1) - np.count_nonzero(below, axis=1)
+
+
 def draw(
     lo: int, hi: int, cell: Array, colour: Array, shape: Array, ink: Array, canvas: Any, frame: Array, drawn: Array,
     tinted: Array, whole: Array,

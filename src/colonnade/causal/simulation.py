@@ -307,10 +307,10 @@ def physics_tables(world: PhysicsWorld) -> PhysicsTables:
                 if 0 <= x + dx < grid and 0 <= y + dy < grid:
                     neighbour[x * grid + y, d] = (x + dx) * grid + y + dy
     fixed = world.mode == "fixed-unobserved"
-    x, y = np.divmod(np.arange(grid * grid), grid)
+    row, column = np.divmod(np.arange(grid * grid), grid)
     return PhysicsTables(
         neighbour=neighbour,
-        distance=(abs(x[:, None] - x) + abs(y[:, None] - y)).astype(np.uint8),
+        distance=(abs(row[:, None] - row) + abs(column[:, None] - column)).astype(np.uint8),
         weight_of_colour=world.weight_of_colour,
         jitter=float(JITTER.get(world.split, 1 / 8) / max(world.objects - 1, 1))
         if world.split != "zero-shot"

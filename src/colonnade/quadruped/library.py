@@ -227,31 +227,37 @@ def standard_library() -> JumpLibrary:
     return JumpLibrary(_unpack(content))
 
 
-def build(sills: Sequence[float] = SILLS, distances: Sequence[float] = DISTANCES) -> JumpLibrary:
-    """Solve the library's problems, each from its neighbour's solution; those that fail are left out."""
-    from colonnade.quadruped.jump import optimise_jump
+def build(
+    sills: Sequence[float] = SILLS, distances: Sequence[float] = DISTANCES, known: Sequence[JumpPlan] = ()
+) -> JumpLibrary:
+    """Solve the library's problems, each by homotopy from the nearest solved one; `known` plans are kept as they are.
 
-    plans = []
+    The first of a row is solved from nothing, half way up, since over a low wall IPOPT strays from a cold start. What
+    fails is left out.
+    """
+    plans = list(known)
     for distance in distances:
-        guess: JumpPlan | None = None
-        for sill in sills:
-            spec = JumpSpec(
-                Window(sill, OPEN, DEPTH),
-                distance=distance,
-                margin=MARGIN,
-                torque_reserve=RESERVE,
-                friction=FRICTION,
-            )
-            plan = optimise_jump(spec, guess=guess, max_iterations=1000)
-            if not plan.solved and guess is not None:
-                plan = optimise_jump(spec, max_iterations=1000)
+        for sill in sorted(sills, key=lambda value: abs(value - float(np.median(sills)))):
+            row = [plan for plan in plans if plan.spec.distance == distance]
+            if any(abs(_sill(plan) - sill) < 1e-9 for plan in row):
+                continue
+            plan = _built(sill, distance, row)
             print(
                 f"{distance:g} {sill:g}: {plan.status}, {plan.iterations} iterations, {plan.seconds:.1f} s", flush=True
             )
-            if plan.solved:
-                guess = plan
-                plans.append(plan)
+            plans += [plan] if plan.solved else []
     return JumpLibrary(plans)
+
+
+def _built(sill: float, distance: float, row: list[JumpPlan]) -> JumpPlan:
+    from colonnade.quadruped.jump import approach, optimise_jump
+
+    spec = JumpSpec(
+        Window(sill, OPEN, DEPTH), distance=distance, margin=MARGIN, torque_reserve=RESERVE, friction=FRICTION
+    )
+    if not row:
+        return optimise_jump(spec, max_iterations=1000)
+    return approach(spec, min(row, key=lambda plan: abs(_sill(plan) - sill)), first=1.0)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,8 @@ def mission_map(
     if goal is not None:
         marker = {"symbol": "star", "size": 12, "color": COLORS[2]}
         figure.add_trace(go.Scatter(x=[goal[0]], y=[goal[1]], mode="markers", marker=marker, name="goal"))
-    figure.update_layout(xaxis_title="x (m)", yaxis_title="y (m)", yaxis_scaleanchor="x", height=480)
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}  # beside the colour bar there is no room
+    figure.update_layout(xaxis_title="x (m)", yaxis_title="y (m)", yaxis_scaleanchor="x", height=480, legend=legend)
     return figure
 
 
@@ -169,7 +170,10 @@ def run_3d(robot: Robot, t: Array, qpos: Array, boxes: Sequence[Box], frames: in
     """
     pick = np.unique(np.linspace(0, len(t) - 1, min(frames, len(t))).astype(int))
     lines = [skeleton(robot, qpos[k]) for k in pick]
-    figure = go.Figure(data=[_robot_trace(lines[0]), *(_box_trace(box) for box in boxes)])
+    way = np.round(qpos[pick, :3], 3)
+    line = {"width": 3, "color": COLORS[2]}
+    track = go.Scatter3d(x=way[:, 0], y=way[:, 1], z=way[:, 2], mode="lines", line=line, name="way of the trunk")
+    figure = go.Figure(data=[_robot_trace(lines[0]), track, *(_box_trace(box) for box in boxes)])
     figure.frames = [
         go.Frame(data=[_robot_trace(line)], name=f"{t[k]:.2f}", traces=[0]) for k, line in zip(pick, lines, strict=True)
     ]

@@ -2,8 +2,7 @@
 
 pdb-tools (Rodrigues, Teixeira, Trellet & Bonvin, F1000Research 7:1961, 2018) are small programs that each change a PDB
 file in one way. A pipeline is a list of them with their options, ``selchain A,B``, ``delhetatm``, ``reres 1``; it can
-be written down, shared and run again. One operation is this package's own: ``parents`` reads modified residues
-as the amino acids that they derive from.
+be written down, shared and run again. Two operations are this package's own, see `_prepare_own`.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from colonnade.structure._prepare_own import OWN
 from colonnade.structure.structures import StructureError, read_text
 
 Argument = Callable[[str], tuple[Any, ...]]
@@ -271,15 +271,16 @@ def _full_lines(text: str) -> list[str]:
         if line.startswith(("ATOM", "HETATM")):
             last = f"{line:80}"[17:27]
         elif line.startswith("TER") and not line[3:].strip():
-            line = f"TER{'':14}{last}"
+            lines.append(f"TER{'':14}{last}{'':53}\n")
+            continue
         lines.append(f"{line:80}\n")
     return lines
 
 
 def _run(operation: Operation, lines: list[str], number: int) -> tuple[list[str], list[str]]:
     arguments = _arguments(operation)
-    if operation.name == "parents":
-        return _parents(lines)
+    if operation.name in OWN:
+        return OWN[operation.name](lines, *arguments)
     program = importlib.import_module(f"pdbtools.pdb_{operation.name}")
     said = io.StringIO()
     try:
@@ -290,32 +291,6 @@ def _run(operation: Operation, lines: list[str], number: int) -> tuple[list[str]
         why = reason[0].removeprefix("ERROR!!").strip() if reason else str(error)
         raise StructureError(f"Step {number} ({operation}) fails: {why or type(error).__name__}.") from None
     return after, [line.strip() for line in said.getvalue().splitlines() if line.strip()]
-
-
-def _parents(lines: list[str]) -> tuple[list[str], list[str]]:
-    """Modified residues under the names, and with the atoms, of their parents."""
-    from colonnade.structure import residues
-
-    after: list[str] = []
-    changed: dict[str, str] = {}
-    for line in lines:
-        name = line[17:20].strip()
-        parent = residues.parent(name) if line.startswith(("ATOM", "HETATM", "ANISOU")) else None
-        if parent is None or parent == name or residues.kind(name) != "amino":
-            after.append(line)
-            continue
-        atom, element = line[12:16].strip(), line[76:78].strip()
-        new = atom if atom in residues.heavy_atoms(parent) or atom == "OXT" else None
-        new = new or residues.RENAMED_ATOMS.get((parent, atom)) or residues.TERMINAL_OXYGENS.get(atom)
-        changed[f"{name} {line[21]}{line[22:27].strip()}"] = parent
-        if new is None:
-            continue
-        record = "ANISOU" if line.startswith("ANISOU") else "ATOM  "
-        body = f"{record}{line[6:12]} {new:<3}{line[16]}{parent:>3}{line[20:]}"
-        if new != atom and element:
-            body = f"{body[:76]}{new[0]:>2}{body[78:]}"
-        after.append(body)
-    return after, [f"{old} read as {new}" for old, new in changed.items()]
 
 
 def _coordinates(lines: list[str]) -> list[str]:

@@ -30,7 +30,6 @@ class BenchmarkOutput(Outputs):
     """The leaderboard."""
 
     leaderboard: Table
-    csv: Artifact
     page: Artifact
     figures: list[Figure]
 
@@ -47,6 +46,7 @@ class BenchmarkOutput(Outputs):
 def benchmark(inputs: BenchmarkInput, job: Job) -> BenchmarkOutput:
     """Every cell (world, model, loss, seed) is trained and scored by itself, on the cluster when there is one."""
     from colonnade.causal import bench
+    from colonnade.causal.leaderboard import Leaderboard
 
     cells = bench.preset(inputs.preset, range(inputs.seeds))
     if inputs.updates is not None:
@@ -54,12 +54,11 @@ def benchmark(inputs: BenchmarkInput, job: Job) -> BenchmarkOutput:
     seconds = sum(cell.seconds for cell in cells)
     job.log(f"{len(cells)} trainings, about {seconds / 60:.0f} minutes of one core.")
     cells = [cell.model_copy(update={"seed": cell.seed + job.seed % 2**20}) for cell in cells]
-    board = bench.Leaderboard(job.map(bench.run_cell, cells, label="Trainings"))
+    board = Leaderboard(job.map(bench.run_cell, cells, label="Trainings"))
     rows = board.rows()
     table = rows_table(rows, "Leaderboard", "In percent, but nats. oracle: the ceiling. Baselines know no causes.")
     return BenchmarkOutput(
         leaderboard=table,
-        csv=job.artifact("leaderboard.csv", table.to_csv(), title="Leaderboard (CSV)", media_type="text/csv"),
         page=job.artifact("leaderboard.html", board.to_html(), title="Leaderboard with graphs", media_type="text/html"),
         figures=[Figure.of(figure, title=title) for title, figure in board.figures().items()],
     )

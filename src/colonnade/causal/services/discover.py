@@ -118,11 +118,13 @@ def discover(inputs: DiscoverInput, job: Job) -> DiscoverOutput:
         table, inputs.method, alpha=inputs.alpha, knowledge=inputs.knowledge(), bootstrap=inputs.bootstrap,
         max_lag=inputs.max_lag, seed=job.seed, progress=partial(job.track, label="Bootstrap"),
     )  # fmt: skip
-    kinds = {"graph.graphml": "application/xml", "graph.dot": "text/vnd.graphviz", "graph.json": "application/json"}
-    written = {"graph.graphml": export.graphml, "graph.dot": export.dot, "graph.json": export.to_json}
     files = [
-        job.artifact(name, write(found), title=f"Graph ({name})", media_type=kinds[name])
-        for name, write in written.items()
+        job.artifact(f"causal.{ending}", write(found), title=f"The graph as {name}", media_type=kind)
+        for ending, name, kind, write in (
+            ("graphml", "GraphML", "application/xml", export.graphml),
+            ("dot", "DOT", "text/vnd.graphviz", export.dot),
+            ("json", "JSON", "application/json", export.to_json),
+        )
     ]
     undecided = export.undecided_columns(found)
     return DiscoverOutput(

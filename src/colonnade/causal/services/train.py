@@ -72,7 +72,7 @@ def train(inputs: TrainInput, job: Job) -> TrainOutput:
     from colonnade.causal.evaluation import evaluate
     from colonnade.causal.influence import influence_matrix
     from colonnade.causal.models import WorldModel
-    from colonnade.causal.training import fit
+    from colonnade.causal.training import COLLAPSED, fit
 
     torch.set_num_threads(job.cores)
     world, seed = inputs.make_world(), job.seed % 2**30
@@ -88,7 +88,7 @@ def train(inputs: TrainInput, job: Job) -> TrainOutput:
         balance=inputs.balance, seed=seed, report=lambda update, loss: bar(update),
     )  # fmt: skip
     bar(inputs.updates)
-    if curve.slot_std < 1e-3:
+    if curve.slot_std < COLLAPSED:
         job.log("The slots collapsed: they hardly differ between frames. Train longer, or with a lower learning rate.")
     scores = evaluate({"this model": model}, test, train=data, rows=1000, seed=seed)
     model.save(job.files / "model.safetensors", world=json.dumps({"kind": world.kind} | world.model_dump()))

@@ -42,7 +42,7 @@ def train(name: str, folder: Path = FOLDER) -> Path:
     torch.set_num_threads(1)
     world = cell.make_world()
     data = world.collect(cell.episodes, 100, seed=3 * cell.seed + 1)
-    model = WorldModel.of(world, seed=cell.seed, transition=cell.transition, dim=cell.dim, hidden=cell.hidden)
+    model = cell.make_model(world)
     fit(model, data, loss=cell.loss, updates=cell.updates, batch=cell.batch, balance=cell.balance, seed=cell.seed)
     path = folder / f"{name}.safetensors"
     described = json.dumps({"kind": world.kind} | world.model_dump())

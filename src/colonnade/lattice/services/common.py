@@ -97,6 +97,18 @@ MEANING = (
 )
 
 
+def quality_table(numbers: dict[str, float]) -> Table:
+    """The numbers behind the verdict on a flow."""
+    return Table.of(
+        {"quantity": list(numbers), "value": [float(f"{v:.6g}") for v in numbers.values()]},
+        title="The flow",
+        caption="reverse_ess and log_z: on the flow's own fields; forward_ess and forward_log_z: on fields of the "
+        "target, by HMC started in each vacuum; least_coverage: of a vacuum, relative to the one covered best; "
+        "missed: share of the target's fields that the flow draws 20 times too rarely; median_gap: of log w between "
+        "the two sets of fields.",
+    )
+
+
 def rounded(value: float, error: float | None) -> tuple[float, float | None]:
     """Value and error to two digits of the error: what the data can bear."""
     if error is None or not (math.isfinite(error) and error > 0):

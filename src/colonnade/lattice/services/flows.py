@@ -16,6 +16,7 @@ from colonnade.lattice.services.common import (
     RunOutputs,
     WeightsFile,
     exact_table,
+    quality_table,
     run_results,
 )
 from colonnade.results import Estimate, Figure, Model, Outputs, Table
@@ -131,7 +132,7 @@ def train(inputs: TrainInputs, job: Job) -> TrainOutputs:
             caption="From 8192 fresh fields of the flow; wrong if a vacuum is missed.",
         ),
         exact=exact_table(exact),
-        quality=Table.of({"quantity": list(verdict.numbers), "value": list(verdict.numbers.values())}, title="Quality"),
+        quality=quality_table(verdict.numbers),
         curves=Figure.of(curves, title="Training"),
     )
 
@@ -246,7 +247,7 @@ def flow_sample(inputs: FlowSampleInputs, job: Job) -> FlowSampleOutputs:
     shown = run_results(run, exact_for(action, loaded.config.shape))
     shown["verdict"] = f"Flow: {judged.status}: {judged.reason}. Chain: {shown['verdict']} {stamp or ''}".strip()
     return FlowSampleOutputs(
-        quality=Table.of({"quantity": list(judged.numbers), "value": list(judged.numbers.values())}, title="The flow"),
+        quality=quality_table(judged.numbers),
         log_z=Estimate(value=value, error=error, title="log Z", caption="From 8192 fields of the flow."),
         log_weights=Figure.of(plots.weights({"flow's own fields": own, "target's fields": target}), title="log w"),
         **shown,

@@ -9,9 +9,11 @@ from pydantic import model_validator
 
 from colonnade.inputs import Inputs, Param
 from colonnade.job import Job
-from colonnade.lattice.services.common import MAX_UPDATES, PAPER, SOFTWARE
+from colonnade.lattice.services.common import MAX_UPDATES, PAPER, SOFTWARE, rounded
 from colonnade.results import Figure, Outputs, Table
 from colonnade.service import Resources, service
+
+OBSERVABLES = ("chi2", "binder", "xi2", "phi2", "abs_m")
 
 
 class ScanInputs(Inputs):
@@ -80,10 +82,10 @@ def scan_point(task: dict[str, Any]) -> dict[str, Any]:
     side = task["side"]
     run = sample(action, (side, side), kernel, task["n"], chains=task["chains"], seed=task["seed"])
     row: dict[str, Any] = {"L": side, task["vary"]: task["couplings"][task["vary"]]}
-    for name in ("chi2", "binder", "xi2", "phi2", "abs_m"):
+    for name in OBSERVABLES:
         e = run.estimates[name]
         row |= {name: e.value, f"{name} error": e.error}
-    return row | {"tau_int": run.estimates["chi2"].tau_int, "status": run.verdict.status}
+    return row | {"tau_int": round(run.estimates["chi2"].tau_int, 3), "status": run.verdict.status}
 
 
 @service(
@@ -130,6 +132,10 @@ def scan(inputs: ScanInputs, job: Job) -> ScanOutputs:
     def curve(name: str, side: int) -> list[tuple[float, float]]:
         return [(r[name], r[f"{name} error"]) for r in rows if r["L"] == side]
 
+    def shown(row: dict[str, Any]) -> dict[str, Any]:
+        pairs = {n: rounded(row[n], row[f"{n} error"]) for n in OBSERVABLES}
+        return row | {n: v for n, (v, _) in pairs.items()} | {f"{n} error": e for n, (_, e) in pairs.items()}
+
     def figure(name: str, label: str) -> Figure:
         curves = {f"L = {side}": curve(name, side) for side in inputs.sides}
         return Figure.of(plots.scan(line, curves, {"lam": "λ", "kappa": "κ"}[inputs.vary], label), title=label)
@@ -143,7 +149,7 @@ def scan(inputs: ScanInputs, job: Job) -> ScanOutputs:
     columns = zip(*found, strict=True) if found else None
     names = ("L", "and L", inputs.vary, "error")
     return ScanOutputs(
-        table=Table.of({key: [row[key] for row in rows] for key in rows[0]}, title="All points"),
+        table=Table.of({key: [shown(row)[key] for row in rows] for key in rows[0]}, title="All points"),
         crossings=columns
         and Table.of(
             dict(zip(names, map(list, columns), strict=True)),

@@ -14,7 +14,8 @@ from colonnade.service import Resources, service
 
 if TYPE_CHECKING:
     from colonnade.job import Job
-    from colonnade.quadruped import Answer, Certificate, JumpPlan, JumpSpec, Window
+    from colonnade.quadruped import Answer, Certificate, JumpPlan, JumpSpec, Learned, Window
+    from colonnade.quadruped.robot import Array
 
 
 class JumpInput(Inputs):
@@ -42,6 +43,10 @@ class JumpInput(Inputs):
     trials: int = Param(
         5, title="Simulated trials", ge=0, le=200, help="Disturbed runs in MuJoCo: mass, friction and start vary."
     )
+    rollouts: int = Param(
+        0, title="Learning rollouts", ge=0, le=20, level="expert",
+        help="Simulated repetitions from which the tracker learns before it is tried.",
+    )  # fmt: skip
     film: bool = Param(False, title="Film", level="expert", help="Also draw the simulated run as a film.")
     max_seconds: float = Param(
         60.0, title="Solver time", unit="s", ge=1, le=600, level="guru", help="For each way of starting the solver."
@@ -86,6 +91,7 @@ class JumpOutput(Outputs):
     video: Video | None = Field(None, title="Film")
     certificate: Table | None = Field(None, title="Certificate")
     success: Table | None = Field(None, title="Simulated trials")
+    learned: Table | None = Field(None, title="Learning")
     torques: Figure | None = Field(None, title="Torque against speed, simulated")
     forces: Figure | None = Field(None, title="Planned forces")
     plan_npz: Artifact | None = Field(None, title="Plan (npz)")
@@ -127,15 +133,17 @@ def jump(inputs: JumpInput, job: Job) -> JumpOutput:
 
 
 def _found(inputs: JumpInput, job: Job, answer: Answer, plan: JumpPlan) -> JumpOutput:
-    from colonnade.quadruped import certify, plots, simulate_jump
+    from colonnade.quadruped import certify, learn, plots, simulate_jump
     from colonnade.quadruped.planfile import to_csv, to_mit, to_npz
     from colonnade.quadruped.trial import window_boxes
 
     robot, boxes = plan.spec.robot, window_boxes(inputs.window, plan.spec.near)
-    nominal = simulate_jump(plan, window=inputs.window)
+    learned = learn(plan, inputs.rollouts, window=inputs.window) if inputs.rollouts else None
+    correction = learned.correction if learned is not None else None
+    nominal = simulate_jump(plan, window=inputs.window, correction=correction)
     found = certify(plan, simulate=lambda _: nominal.success)
     remark = "" if found.valid else "Not certified: " + "; ".join(found.reasons) + "."
-    success = _trials(inputs, job, plan)
+    success = _trials(inputs, job, plan, correction)
     video, animation, said = filmed(job, robot, boxes, nominal.t, nominal.qpos) if inputs.film else (None, None, "")
     return JumpOutput(
         verdict=answer.sentence,
@@ -148,6 +156,7 @@ def _found(inputs: JumpInput, job: Job, answer: Answer, plan: JumpPlan) -> JumpO
         video=video,
         certificate=_certificate(found),
         success=success,
+        learned=_learning(learned) if learned is not None else None,
         torques=Figure.of(plots.torque_envelope(robot, nominal.torque, nominal.rate)),
         forces=Figure.of(plots.jump_forces(plan)),
         plan_npz=job.artifact("jump.npz", to_npz(plan), title="jump.npz"),
@@ -170,7 +179,18 @@ def _certificate(found: Certificate) -> Table:
     return Table.of({"check": list(rows), "value": [round(float(value), 6) for value in rows.values()]})
 
 
-def _trials(inputs: JumpInput, job: Job, plan: JumpPlan) -> Table | None:
+def _learning(learned: Learned) -> Table:
+    return Table.of(
+        {
+            "rollout": list(range(1, len(learned.errors) + 1)),
+            "error at take-off": [round(e, 4) for e in learned.errors],
+        },
+        caption="Root mean square of deviations from the plan: 1 is 1 cm, 0.05 rad, 0.1 m/s, 0.5 rad/s. "
+        "The run and the trials above use the best rollout's correction.",
+    )
+
+
+def _trials(inputs: JumpInput, job: Job, plan: JumpPlan, correction: Array | None) -> Table | None:
     import numpy as np
 
     from colonnade.quadruped import Disturbance, simulate_jump, wilson
@@ -178,7 +198,10 @@ def _trials(inputs: JumpInput, job: Job, plan: JumpPlan) -> Table | None:
     if not inputs.trials:
         return None
     cases = [Disturbance.draw(np.random.default_rng(seed)) for seed in job.seeds(inputs.trials)]
-    runs = [simulate_jump(plan, case, window=inputs.window) for case in job.track(cases, "Simulated trials")]
+    runs = [
+        simulate_jump(plan, case, window=inputs.window, correction=correction)
+        for case in job.track(cases, "Simulated trials")
+    ]
     good = sum(run.success for run in runs)
     low, high = wilson(good, len(runs))
     return Table.of(

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from colonnade.quadruped.mission import MissionResult
 
 
+ENDS = {
+    "reached": "The goal was reached.",
+    "fell": "The robot fell.",
+    "no path": "No way to the goal was found.",
+    "stuck": "The robot got stuck.",
+    "too long": "The goal was not reached in time.",
+    "diverged": "The simulation diverged.",
+}
+
+
 class NavigateInput(WorldInput):
     """A mission with sensing."""
 
@@ -94,7 +104,7 @@ def _output(inputs: NavigateInput, job: Job, result: MissionResult) -> NavigateO
         result.map.floor, world.bounds, result.map.cell, world.boxes, result.qpos[:, :2], last, world.goal
     )
     return NavigateOutput(
-        outcome=f"{metrics.outcome}. {metrics.cause}".strip(),
+        outcome=f"{ENDS[metrics.outcome]} {metrics.cause}".strip(),
         success=metrics.success,
         remark=remark or None,
         video=video,
