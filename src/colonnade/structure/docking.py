@@ -64,6 +64,7 @@ class Pose:
         translation: (3,) Å.
         cluster: number of its cluster, from 1; 0 for none.
         violations: (n,) Å beyond the bounds of each restraint.
+        reached: placements of the search that slid into this one.
     """
 
     score: float
@@ -72,6 +73,7 @@ class Pose:
     translation: Array
     cluster: int
     violations: Array
+    reached: int = 1
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ def dock(
     else:
         turns = found.rotations
     distinct = _distinct(run, turns, centres, models)
-    poses = [run.pose(turns[k], centres[k]) for k in distinct]
+    poses = [replace(run.pose(turns[k], centres[k]), reached=count) for k, count in distinct.items()]
     result = Docking(
         *bodies,
         restraints=tuple(restraints),
@@ -262,16 +264,17 @@ def dock(
     return clustered(result, fcc_cutoff)
 
 
-def _distinct(run: _Run, turns: Array, centres: Array, most: int, apart: float = 0.5) -> list[int]:
-    """The first `most` placements that are `apart` (RMSD, Å) from one another: minima are reached many times."""
+def _distinct(run: _Run, turns: Array, centres: Array, most: int, apart: float = 0.5) -> dict[int, int]:
+    """The first `most` placements that are `apart` (RMSD, Å) from one another, and how many fell onto each."""
     probe = run.probe @ turns.transpose(0, 2, 1) + centres[:, None]  # (M, P, 3)
-    chosen: list[int] = []
+    chosen: dict[int, int] = {}
     for k in range(len(probe)):
-        gaps = ((probe[chosen] - probe[k]) ** 2).sum(axis=2).mean(axis=1)
-        if not chosen or gaps.min() >= apart**2:
-            chosen.append(k)
-            if len(chosen) == most:
-                break
+        known = list(chosen)
+        gaps = ((probe[known] - probe[k]) ** 2).sum(axis=2).mean(axis=1)
+        if known and gaps.min() < apart**2:
+            chosen[known[int(gaps.argmin())]] += 1
+        elif len(chosen) < most:
+            chosen[k] = 1
     return chosen
 
 

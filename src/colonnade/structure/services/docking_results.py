@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colonnade.job import Job
 from colonnade.results import Artifact, Figure, Selection, Structure3D, Table
@@ -31,6 +31,7 @@ class Made:
     score: float
     cluster: int
     terms: dict[str, float]
+    reached: int | None = None
 
     def whole(self, name: str) -> Structure:
         from colonnade.structure.docking import joined
@@ -64,7 +65,8 @@ class Models:
 def of_own(found: Docking) -> Models:
     """The models of the own engine."""
     made = [
-        Made((found.fixed, found.placed(k)), pose.score, pose.cluster, pose.terms) for k, pose in enumerate(found.poses)
+        Made((found.fixed, found.placed(k)), pose.score, pose.cluster, pose.terms, pose.reached)
+        for k, pose in enumerate(found.poses)
     ]
     return Models(made, list(found.restraints))
 
@@ -105,11 +107,13 @@ def measured(models: Models, known: Structure | None) -> tuple[list[Capri], str]
 def model_table(models: Models, measures: Sequence[Capri], against: str) -> Table:
     """A row for each model."""
     terms = list(models.made[0].terms)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "rank": list(range(1, len(models.made) + 1)),
         "cluster": [model.cluster or None for model in models.made],
         "score": [round(model.score, 3) for model in models.made],
     }
+    if models.made[0].reached is not None:
+        columns["placements"] = [model.reached for model in models.made]
     rest = {name: [round(model.terms.get(name, float("nan")), 3) for model in models.made] for name in terms}
     likeness = {
         "irmsd": [round(m.irmsd, 2) for m in measures],
@@ -121,7 +125,7 @@ def model_table(models: Models, measures: Sequence[Capri], against: str) -> Tabl
         columns | rest | likeness,
         units={"irmsd": "Å", "lrmsd": "Å"},
         title="Models",
-        caption=f"irmsd, fnat, lrmsd and DockQ are to {against}.",
+        caption=f"irmsd, fnat, lrmsd and DockQ are to {against}. Placements: how many of the search became this model.",
     )
 
 
