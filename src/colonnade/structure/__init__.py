@@ -35,6 +35,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "subsets",
             "violation_map",
         ],
+        "prepare": ["OPERATIONS", "PRESETS", "Operation", "Prepared", "parse_pipeline"],
         "restraints": [
             "AtomId",
             "CROSSLINKERS",
@@ -60,6 +61,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "read_models",
             "read_structure",
         ],
+        "plots.tensor": ["correlation_plot", "deviation_plot", "resampling_plot"],
+        "tensor_data": ["Datum", "TensorFit", "fit_tensor", "parse_data"],
         "tensor": ["Tensor", "TensorError", "dipolar_maximum", "fit_pcs", "fit_rdc"],
         "voxels": ["DensityMap"],
     },

@@ -18,27 +18,32 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Shape = tuple[int, int, int]
 
-PRIMES = (2, 3, 5, 7)
 TRANSFORMS = 25
 """Transforms and products that each coset needs on its grid, in units of one transform."""
 NEW_SHAPE = 16
 """What a grid of a new shape costs once, in the same units: six transforms of the receptor and their mirror images."""
 
 
-def smooth_length(n: int, primes: Sequence[int] = PRIMES) -> int:
-    """The smallest product of small primes that is not below n, a fast length for an FFT.
+def fast_length(n: int) -> int:
+    """The smallest length of a fast FFT that is not below n: four times a product of 2, 3 and 5.
 
-    >>> [smooth_length(n, (2, 3, 5)) for n in (7, 11, 67, 121)]
-    [8, 12, 72, 125]
+    Measured with the library behind torch, a multiple of four takes half the time per point of its odd neighbours
+    (64 against 63 and 66).
+
+    >>> [fast_length(n) for n in (7, 58, 61, 67, 121)]
+    [8, 60, 64, 72, 128]
     """
-    while True:
-        rest = n
-        for prime in primes:
-            while rest % prime == 0 and rest > 1:
-                rest //= prime
-        if rest <= 1:
-            return n
-        n += 1
+    length = 4 * -(-n // 4)
+    while not _is_smooth(length):
+        length += 4
+    return length
+
+
+def _is_smooth(n: int) -> bool:
+    for prime in (2, 3, 5):
+        while n % prime == 0 and n > 1:
+            n //= prime
+    return n <= 1
 
 
 def profiles(points: NDArray[Any]) -> list[Ints]:
@@ -76,7 +81,7 @@ def needed_length(first: Ints, second: Ints, least: float) -> int:
 
 def grid_shape(receptor: list[Ints], ligand: list[Ints], least: float) -> Shape:
     """Shape of a grid on which the ligand as it is turned meets the receptor in any of its 24 orientations."""
-    lengths = [smooth_length(max(needed_length(axis, own, least) for axis in receptor)) for own in ligand]
+    lengths = [fast_length(max(needed_length(axis, own, least) for axis in receptor)) for own in ligand]
     return lengths[0], lengths[1], lengths[2]
 
 

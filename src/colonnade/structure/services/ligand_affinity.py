@@ -49,8 +49,8 @@ class LigandAffinityInputs(Inputs):
         "fast",
         title="Engine",
         level="expert",
-        help="This package's own one, or the program of the method's authors, which gives the same numbers but takes only "
-        "chains of one capital letter and residue names of three.",
+        help="This package's own one, or the program of the method's authors, which gives the same numbers but takes "
+        "only chains of one capital letter and residue names of three.",
     )
     distance: float = Param(
         10.5, title="Contact distance", unit="Å", ge=2, le=20, level="guru", help="The model was fitted with 10.5 Å."
@@ -94,7 +94,7 @@ class LigandAffinityOutputs(Outputs):
 @service(
     "structure.ligand_affinity",
     title="Binding affinity of a small molecule",
-    summary="Predicts ΔG of a small molecule bound to a protein from the elements of the atoms in contact (PRODIGY-LIG).",
+    summary="Predicts ΔG of a small molecule bound to a protein from its contacts, atom by atom (PRODIGY-LIG).",
     paper="arXiv:2107.01056",
     resources=Resources(cores=1, memory="2 GiB", walltime=timedelta(minutes=10)),
     examples={
@@ -114,9 +114,10 @@ class LigandAffinityOutputs(Outputs):
 def ligand_affinity(inputs: LigandAffinityInputs, job: Job) -> LigandAffinityOutputs:
     """Predict the binding free energy ΔG of a small molecule to a protein.
 
-    PRODIGY-LIG (Vangone et al., Bioinformatics 35:1585, 2019; Kurkcuoglu et al., J. Comput. Aided Mol. Des. 32:175, 2018)
-    counts pairs of atoms of ligand and protein within 10.5 Å by their elements; ΔG is linear in these counts. Given the
-    electrostatic energy of a HADDOCK refinement, a second model and a score for ranking ligands are evaluated as well.
+    PRODIGY-LIG (Vangone et al., Bioinformatics 35:1585, 2019; Kurkcuoglu et al., J. Comput. Aided Mol. Des. 32:175,
+    2018) counts pairs of atoms of ligand and protein within 10.5 Å by their elements; ΔG is linear in these counts.
+    Given the electrostatic energy of a HADDOCK refinement, a second model and a score for ranking ligands are
+    evaluated as well.
     """
     job.log(f"Reading {inputs.structure.name}")
     found = inputs.predict()
