@@ -150,7 +150,9 @@ def test_e2a_and_hpr_end_to_end(tmp_path: Path) -> None:
     """Both planted crosslinks are left out, and the best model of the best cluster is the complex."""
     done = run(MODEL, dict(MODEL.example()), tmp_path / "run")
     results: dict[str, Any] = {path: value for path, _, value in done.results}
-    columns = {c.name: cells for c, cells in zip(results["crosslinks"].columns, results["crosslinks"].data, strict=True)}
+    columns = {
+        c.name: cells for c, cells in zip(results["crosslinks"].columns, results["crosslinks"].data, strict=True)
+    }
     assert columns["used"] == [True] * 6 + [False] * 2
     assert results["likeness"].value >= 0.5
 

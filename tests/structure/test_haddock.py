@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import stat
 import subprocess
 import sys
@@ -29,7 +28,9 @@ from colonnade.structure.structures import Structure, StructureError
 
 EXAMPLES = example("E2A").parent
 ENGINE = haddock_install.locate()
-needs_engine = pytest.mark.skipif(ENGINE is None, reason="HADDOCK3 is not installed: colonnade engines install haddock3")
+needs_engine = pytest.mark.skipif(
+    ENGINE is None, reason="HADDOCK3 is not installed: colonnade engines install haddock3"
+)
 
 
 def bodies() -> tuple[Structure, Structure]:
@@ -146,7 +147,7 @@ def stand_in(folder: Path, code: str) -> Path:
 
 def test_an_engine_without_models_is_an_error_with_its_reason(tmp_path: Path) -> None:
     code = "os.makedirs('run/1_rigidbody'); open('run/1_rigidbody/a.out','w').write('%NOE-ERR: bad table'); sys.exit(1)"
-    with pytest.raises(haddock.HaddockError, match="code 1 and made no model. CNS stopped: %NOE-ERR: bad table"):
+    with pytest.raises(haddock.HaddockError, match=r"code 1 and made no model\. CNS stopped: %NOE-ERR: bad table"):
         haddock.dock(tmp_path / "job", bodies(), Protocol(), unambiguous=LINK, python=stand_in(tmp_path, code))
     written = sorted(path.name for path in (tmp_path / "job").iterdir())
     assert written == ["haddock3.log", "molecule_1.pdb", "molecule_2.pdb", "run", "run.cfg", "unambiguous.tbl"]
@@ -179,7 +180,7 @@ def _alive(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
-    return state != "Z" and os.path.exists(f"/proc/{pid}")
+    return state != "Z" and Path(f"/proc/{pid}").exists()
 
 
 def test_long_ambiguous_restraints_fit_the_lines_that_cns_reads(tmp_path: Path) -> None:

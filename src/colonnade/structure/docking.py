@@ -22,7 +22,6 @@ from colonnade.structure.capri import Capri, Reference, residue_pairs
 from colonnade.structure.restraints import AtomId, PairTable, Restraint, RestraintError, resolve
 from colonnade.structure.rotations import rotation_set
 from colonnade.structure.structures import Structure, StructureError
-from colonnade.structure._space_shapes import smooth_length
 
 if TYPE_CHECKING:
     from colonnade.structure._dock_fields import Model
@@ -234,14 +233,15 @@ def dock(
             limits = f"{low:g} to {high:g} {unit}".rstrip()
             raise StructureError(f"{name}: {value:g} is outside the range of {limits}.")
     bodies = check_body(fixed, "fixed"), check_body(scanning, "scanning")
-    second, names = renamed(*bodies)
-    if names:
+    if names := renamed(*bodies)[1]:
         raise StructureError(
             f"chains: both bodies have a chain {', '.join(names)}; rename those of one, as `renamed` does."
         )
     from colonnade.structure._dock_fields import default_model
 
-    run = _Run(default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device)
+    run = _Run(
+        default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device
+    )
     rotations = rotation_set(angle)
     found = run.search(keep).run(rotations, track)
     centres = found.centres * spacing + run.origin
@@ -296,7 +296,7 @@ def clustered(docking: Docking, cutoff: float = fcc.CUTOFF, least: int = 1) -> D
 
 
 def without_hydrogens(restraints: Sequence[Restraint]) -> list[Restraint]:
-    """The restraints between heavy atoms: a hydrogen is left out beside other atoms, and else stands for its residue."""
+    """The restraints between heavy atoms: a hydrogen beside other atoms is left out, and else stands for its residue."""
 
     def side(atoms: tuple[AtomId, ...]) -> tuple[AtomId, ...]:
         heavy = tuple(atom for atom in atoms if not atom.atom.lstrip("0123456789").startswith("H"))
@@ -328,6 +328,8 @@ class _Run:
         weight: float,
         device: str,
     ) -> None:
+        from scipy.fft import next_fast_len
+
         from colonnade.structure import _dock_fields as energy
 
         self.model, self.fixed, self.scanning, self.pairs = model, fixed, scanning, pairs
@@ -337,7 +339,7 @@ class _Run:
         self.weights = energy.weights(model, scanning)
         reach = float(np.linalg.norm(self.points, axis=1).max()) + energy.CONTACT[1]
         low, high = fixed.xyz.min(axis=0) - reach, fixed.xyz.max(axis=0) + reach
-        self.size = smooth_length(int(np.ceil((high - low).max() / spacing)) + 1)
+        self.size = int(next_fast_len(int(np.ceil((high - low).max() / spacing)) + 1, real=True))
         if self.size > MAX_GRID:
             raise StructureError(
                 f"spacing: {spacing:g} Å needs a grid of {self.size} voxels an edge, more than {MAX_GRID}; "

@@ -245,8 +245,7 @@ def docking(inputs: DockingInputs, job: Job) -> DockingOutputs:
         likeness=Estimate(
             value=measures[leader].dockq,
             title="DockQ of the best model of the best cluster",
-            caption=f"{measures[leader].quality}: irmsd {measures[leader].irmsd:.2f} Å, fnat {measures[leader].fnat:.2f}, "
-            f"lrmsd {measures[leader].lrmsd:.2f} Å to the known complex.",
+            caption=results.likeness(measures[leader]),
         )
         if inputs.reference is not None
         else None,
@@ -282,7 +281,9 @@ def run_engine(
             fcc_cutoff=inputs.fcc_cutoff,
             track=job.track,
         )
-        job.log(f"{found.placements:.3g} placements searched; {len(found.poses)} models, {len(found.clusters)} clusters.")
+        job.log(
+            f"{found.placements:.3g} placements searched; {len(found.poses)} models, {len(found.clusters)} clusters."
+        )
         return results.of_own(found), {}
     return _run_haddock(inputs, job, bodies, restraints)
 

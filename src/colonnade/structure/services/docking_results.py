@@ -104,6 +104,14 @@ def measured(models: Models, known: Structure | None) -> tuple[list[Capri], str]
     return found, "the known complex" if known is not None else "the model with the best score"
 
 
+def likeness(measure: Capri) -> str:
+    """The measures of one model in words."""
+    return (
+        f"{measure.quality}: irmsd {measure.irmsd:.2f} Å, fnat {measure.fnat:.2f}, lrmsd {measure.lrmsd:.2f} Å to the "
+        "known complex."
+    )
+
+
 def model_table(models: Models, measures: Sequence[Capri], against: str) -> Table:
     """A row for each model."""
     terms = list(models.made[0].terms)
@@ -156,9 +164,7 @@ def restraint_table(models: Models) -> Table:
 
     shown = models.leaders[:MOST_SHOWN]
     heavy = without_hydrogens(models.restraints)
-    columns = {
-        f"model {k + 1}": distances(heavy, *models.made[k].bodies).round(2).tolist() for k in shown
-    }
+    columns = {f"model {k + 1}": distances(heavy, *models.made[k].bodies).round(2).tolist() for k in shown}
     return Table.of(
         {
             "restraint": [str(r) for r in models.restraints],
