@@ -296,7 +296,7 @@ def clustered(docking: Docking, cutoff: float = fcc.CUTOFF, least: int = 1) -> D
 
 
 def without_hydrogens(restraints: Sequence[Restraint]) -> list[Restraint]:
-    """The restraints between heavy atoms: a hydrogen beside other atoms is left out, and else stands for its residue."""
+    """The restraints between heavy atoms: a hydrogen is left out beside others, and stands for its residue alone."""
 
     def side(atoms: tuple[AtomId, ...]) -> tuple[AtomId, ...]:
         heavy = tuple(atom for atom in atoms if not atom.atom.lstrip("0123456789").startswith("H"))
