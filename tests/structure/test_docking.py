@@ -9,8 +9,8 @@ import pytest
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
-from colonnade.structure import read_structure
 from colonnade.structure import _dock_fields as energy
+from colonnade.structure import read_structure
 from colonnade.structure.docking import Docking, clustered, dock, joined, renamed, without_hydrogens
 from colonnade.structure.examples import example
 from colonnade.structure.restraints import AtomId, Restraint, RestraintError, interface_restraints

@@ -112,10 +112,10 @@ def test_the_portal(tmp_path: Path) -> None:
     results = {path: value for path, _, value in done.results}
     placed, true = read_structure(done.files / "fit_1.pdb"), read_structure(example("3BZD")).in_chains(["B"])
     assert np.sqrt(((placed.xyz - true.xyz) ** 2).sum(axis=1).mean()) < 2.5
-    assert len(results["fits"].rows) == 3 and results["lead"].value > 0.5
+    assert 1 <= len(results["fits"].rows) <= 3 and results["lead"].value > 0.5
     assert [s.label for s in results["overlay"].selections] == ["chain B", "map"]
     assert gemmi.read_ccp4_map(str(done.files / "lcc.mrc")).grid.nu > 10
-    assert len((done.files / "solutions.out").read_text().splitlines()) == 4
+    assert len((done.files / "solutions.out").read_text().splitlines()) == len(results["fits"].rows) + 1
 
 
 @pytest.mark.parametrize(

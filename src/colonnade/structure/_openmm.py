@@ -265,7 +265,9 @@ def _broken_at_gaps(protein: Structure) -> str:
 
 def _pairs(restraint: Restraint, names: tuple[tuple[str, int, str, str], ...], title: str) -> NDArray[np.int64]:
     """(P, 2) indices of the pairs of atoms of a restraint; (0, 2) when a side has none."""
-    sides = [sorted({i for atom in side for i in _matching(atom, names)}) for side in (restraint.first, restraint.second)]
+    sides = [
+        sorted({i for atom in side for i in _matching(atom, names)}) for side in (restraint.first, restraint.second)
+    ]
     pairs = [(i, j) for i in sides[0] for j in sides[1] if i != j]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure import clusters as fcc
+from colonnade.structure._space_shapes import smooth_length
 from colonnade.structure.capri import Capri, Reference, residue_pairs
 from colonnade.structure.restraints import AtomId, PairTable, Restraint, RestraintError, resolve
 from colonnade.structure.rotations import rotation_set
 from colonnade.structure.structures import Structure, StructureError
-from colonnade.structure._space_shapes import smooth_length
 
 if TYPE_CHECKING:
     from colonnade.structure._dock_fields import Model
@@ -239,7 +239,9 @@ def dock(
         )
     from colonnade.structure._dock_fields import default_model
 
-    run = _Run(default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device)
+    run = _Run(
+        default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device
+    )
     rotations = rotation_set(angle)
     found = run.search(keep).run(rotations, track)
     centres = found.centres * spacing + run.origin

@@ -282,7 +282,9 @@ def run_engine(
             fcc_cutoff=inputs.fcc_cutoff,
             track=job.track,
         )
-        job.log(f"{found.placements:.3g} placements searched; {len(found.poses)} models, {len(found.clusters)} clusters.")
+        job.log(
+            f"{found.placements:.3g} placements searched; {len(found.poses)} models, {len(found.clusters)} clusters."
+        )
         return results.of_own(found), {}
     return _run_haddock(inputs, job, bodies, restraints)
 

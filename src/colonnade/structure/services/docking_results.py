@@ -152,9 +152,7 @@ def restraint_table(models: Models) -> Table:
 
     shown = models.leaders[:MOST_SHOWN]
     heavy = without_hydrogens(models.restraints)
-    columns = {
-        f"model {k + 1}": distances(heavy, *models.made[k].bodies).round(2).tolist() for k in shown
-    }
+    columns = {f"model {k + 1}": distances(heavy, *models.made[k].bodies).round(2).tolist() for k in shown}
     return Table.of(
         {
             "restraint": [str(r) for r in models.restraints],

@@ -110,9 +110,7 @@ def integrative_model(inputs: IntegrativeModelInputs, job: Job) -> IntegrativeMo
     bodies = inputs.bodies()
     crosslinks = inputs.crosslinks(bodies)
     interface = inputs.all_restraints(bodies)[len(crosslinks) :]
-    screening = screen(
-        *bodies, crosslinks, angle=inputs.screening_angle, threshold=inputs.suspect_z, track=job.track
-    )
+    screening = screen(*bodies, crosslinks, angle=inputs.screening_angle, threshold=inputs.suspect_z, track=job.track)
     for index in screening.suspects:
         job.log(f"Left out: {crosslinks[index]}, which the others contradict.")
     used = [crosslinks[i] for i in screening.kept] + interface

@@ -174,7 +174,9 @@ def _outputs(inputs: MapFitInputs, job: Job, found: MapFit, density: DensityMap,
 
 def _notes(found: MapFit, lead: float, structure: Structure) -> list[str]:
     notes = []
-    if lead < 3:
+    if len(found.fits) == 1:
+        notes.append("No other solution has half the correlation of this one.")
+    elif lead < 3:
         notes.append(
             f"The best fit leads the next by {lead:.1f} σ only: other solutions explain the map about as well. Look at "
             "them, at the resolution given, and at what else lies in the map."
