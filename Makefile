@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 .PHONY: run test test-all chaos bench lint docs clean
 
 run: $(VENV)/installed
-	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST); \
+	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST) --no-refresh; \
 	else $(BIN)/colonnade run structure.affinity --example 3BZD --output $(FIRST); fi
 	@$(BIN)/colonnade serve
 

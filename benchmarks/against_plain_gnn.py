@@ -50,8 +50,9 @@ class Plain(torch.nn.Module):
         first, second = frames
         return torch.cat([plain_encode(self.model, first), plain_encode(self.model, second)])
 
-    def predict(self, z, action):
-        return z + plain_gnn(self.model.transition, z, action_slots(action, self.config.slots, self.config.per_object))
+    def step(self, z, action, memory=None):
+        routed = action_slots(action, self.config.slots, self.config.per_object)
+        return z + plain_gnn(self.model.transition, z, routed), None
 
 
 def run(data, batches, plain):
@@ -67,8 +68,8 @@ def run(data, batches, plain):
     losses, start = [], time.process_time()
     for k, rows in enumerate(batches):
         frames = stored[k] if plain else torch.from_numpy(data.pairs(rows))
-        same = torch.zeros(BATCH, 2 * BATCH, dtype=torch.bool)
-        loss = infonce(learner, frames, torch.from_numpy(data.action(rows)), same)
+        same = torch.zeros(1, BATCH, 2 * BATCH, dtype=torch.bool)
+        loss = infonce(learner, frames, torch.from_numpy(data.action(rows)[:, None]), same)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

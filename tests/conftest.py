@@ -44,22 +44,44 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 @pytest.fixture(scope="session")
 def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that, on PYTHONPATH, is an installed package with the sample services, and a broken one."""
+    """A folder that, on PYTHONPATH, is an installed package with the sample services."""
     folder = tmp_path_factory.mktemp("plugins")
     shutil.copy(ROOT / "tests" / "samples.py", folder)
-    for name, module in (("samples", "samples"), ("broken", "no_such_engine")):
-        information = folder / f"{name}-1.0.dist-info"
-        information.mkdir()
-        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (information / "entry_points.txt").write_text(f"[colonnade.services]\n{name} = {module}\n")
-        (information / "top_level.txt").write_text(f"{module}\n")
+    offer(folder, "samples", "samples")
     return folder
+
+
+@pytest.fixture(scope="session")
+def broken_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, on PYTHONPATH, is an installed package whose services cannot be loaded."""
+    folder = tmp_path_factory.mktemp("broken")
+    offer(folder, "broken", "no_such_engine")
+    return folder
+
+
+def offer(folder: Path, name: str, module: str) -> None:
+    """Make it look as if a package that offers the services of a module were installed in a folder."""
+    information = folder / f"{name}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[colonnade.services]\n{name} = {module}\n")
+    (information / "top_level.txt").write_text(f"{module}\n")
 
 
 @pytest.fixture
 def environment(plugin_path: Path) -> Mapping[str, str]:
     """The environment for a fresh process that has the sample services."""
-    paths = [str(ROOT / "src"), str(plugin_path), os.environ.get("PYTHONPATH", "")]
+    return with_path(plugin_path)
+
+
+@pytest.fixture
+def broken_environment(plugin_path: Path, broken_path: Path) -> Mapping[str, str]:
+    """The same with a package whose services cannot be loaded."""
+    return with_path(plugin_path, broken_path)
+
+
+def with_path(*folders: Path) -> Mapping[str, str]:
+    paths = [str(ROOT / "src"), *map(str, folders), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path), "PYTHONUNBUFFERED": "1"}
 
 

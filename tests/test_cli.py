@@ -55,8 +55,8 @@ def fresh(arguments: list[str], environment: Mapping[str, str], **options: Any) 
     )
 
 
-def test_services_lists_what_works_and_says_what_does_not(environment: Mapping[str, str]) -> None:
-    done = fresh(["services"], environment)
+def test_services_lists_what_works_and_says_what_does_not(broken_environment: Mapping[str, str]) -> None:
+    done = fresh(["services"], broken_environment)
     assert done.returncode == 0
     assert re.search(r"^sample\.numbers +Sum of squares with noise$", done.stdout, re.M)
     assert one_sentence(done.stderr.strip() + ".") == (
@@ -64,8 +64,8 @@ def test_services_lists_what_works_and_says_what_does_not(environment: Mapping[s
     )
 
 
-def test_services_as_json(environment: Mapping[str, str]) -> None:
-    answer = json.loads(fresh(["services", "--json"], environment).stdout)
+def test_services_as_json(broken_environment: Mapping[str, str]) -> None:
+    answer = json.loads(fresh(["services", "--json"], broken_environment).stdout)
     assert "sample.numbers" in [service["name"] for service in answer["services"]]
     assert answer["broken"][0]["name"] == "broken"
 
@@ -84,7 +84,7 @@ def test_listing_services_loads_no_engine(environment: Mapping[str, str]) -> Non
 
 
 def test_listing_services_takes_little_time(environment: Mapping[str, str]) -> None:
-    """Its processor time, as other work on the machine has no part in that; the first run may compile."""
+    """Its processor time, which other work on the machine has no part in; the first run makes the list."""
 
     def seconds() -> float:
         before = os.times()
@@ -163,6 +163,12 @@ def test_options_reach_their_fields(command: Command) -> None:
         "window": {"start": 2.5, "points": [3, 4]},
         "ratio": 0.25,
     }
+
+
+@pytest.mark.parametrize("typed", [["3", "-4"], ["3,-4"], ["[3, -4]"], ["3", "--window.points", "-4"]])
+def test_lists_of_numbers_may_be_several_words(command: Command, typed: list[str]) -> None:
+    found = inputs_of(command, "--window.points", *typed, "--count", "7")["inputs"]
+    assert (found["window"]["points"], found["count"]) == ([3, -4], 7)
 
 
 def test_nothing_can_be_said_too(command: Command) -> None:

@@ -80,6 +80,18 @@ def test_a_preview_is_a_result(job: Job) -> None:
     assert Table.model_validate(table["result"]).data == [[1.0, float("inf")]]
 
 
+def test_of_many_previews_the_first_comes_at_once_and_the_last_at_the_end(job: Job) -> None:
+    for step in range(1000):
+        job.preview(Table.of({"x": [step]}), "fit")
+    job.preview(Table.of({"x": [-1]}), "other")
+    job.close()
+    shown = [(event["name"], event["result"]["data"][0][0]) for event in events(job)]
+    assert shown[0] == ("fit", 0)
+    assert ("other", -1) in shown
+    assert shown[-1] == ("fit", 999)
+    assert len(shown) < 100
+
+
 def test_the_observer_sees_what_the_file_holds(tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
     job = Job(tmp_path, observer=seen.append)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from importlib.metadata import entry_points
 
 import pytest
 
+from colonnade.catalogue import GROUP
 from colonnade.inputs import LEVELS
-from colonnade.service import GROUP, broken_plugins, services
+from colonnade.service import broken_plugins, services
 
 OFFERED = tuple(point.value for point in entry_points(group=GROUP) if point.value.startswith("colonnade."))
 SERVICES = [service for service in services().values() if service.function.__module__.startswith(OFFERED)]
@@ -47,3 +49,18 @@ def test_listing_loads_no_engine() -> None:
     code = f"import colonnade.service as s; s.services(); import sys; print({ENGINES!r} & set(sys.modules))"
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert listed.stdout.strip() == "set()"
+
+
+def test_a_paragraph_of_a_description_is_one_line() -> None:
+    def method() -> None:
+        """What it
+        does.
+
+        More of
+        it:
+        - a point
+        - another
+        """
+
+    found = dataclasses.replace(next(iter(services().values())), function=method)
+    assert found.description == "What it does.\n\nMore of it:\n- a point\n- another"

@@ -22,6 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PROGRESS_INTERVAL = 0.1  # seconds between two progress events of one bar
+PREVIEW_INTERVAL = 0.5  # seconds between two previews of one name: they can be large
 MAX_LOG = 4_000  # characters of one log line
 
 
@@ -48,10 +49,14 @@ class Job:
         self.cores = cores
         self._observer = observer
         self._bars = 0
+        self._previewed: dict[str, float] = {}
+        self._waiting: dict[str, Figure | Table] = {}
         self.files.mkdir(parents=True, exist_ok=True)
         self._events = (directory / "events.jsonl").open("ab", buffering=0)
 
     def close(self) -> None:
+        while self._waiting:
+            self._show(*self._waiting.popitem())
         self._events.close()
 
     def rng(self) -> np.random.Generator:
@@ -99,8 +104,19 @@ class Job:
         return report
 
     def preview(self, result: Figure | Table | Any, name: str = "preview") -> None:
-        """Show an intermediate plot or table while the job runs; a later one of the same name replaces it."""
+        """Show an intermediate plot or table while the job runs; a later one of the same name replaces it.
+
+        Call it as often as you like: of many within half a second only the first is sent, and at the end the last.
+        """
         shown = result if isinstance(result, Figure | Table) else Figure.of(result)
+        if time.monotonic() - self._previewed.get(name, -PREVIEW_INTERVAL) < PREVIEW_INTERVAL:
+            self._waiting[name] = shown
+            return
+        self._waiting.pop(name, None)
+        self._show(name, shown)
+        self._previewed[name] = time.monotonic()
+
+    def _show(self, name: str, shown: Figure | Table) -> None:
         self._emit({"kind": "preview", "name": name, "result": plain(shown)})
 
     def _emit(self, event: Event) -> None:

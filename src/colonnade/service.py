@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ByteSize, TypeAdapter, ValidationError
 
+from colonnade.catalogue import GROUP, BrokenPlugin
 from colonnade.errors import ColonnadeError, UnknownService, explain
 from colonnade.inputs import FileSource, local_file
 
 if TYPE_CHECKING:
     from colonnade.job import Job
 
-GROUP = "colonnade.services"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 In = TypeVar("In", bound=BaseModel)
@@ -72,6 +72,7 @@ class Service(Generic[In, Out]):
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     software: tuple[str, ...] = ()
     unavailable: Callable[[], str | None] = lambda: None
+    repeatable: bool = True
 
     @property
     def column(self) -> str:
@@ -101,8 +102,9 @@ class Service(Generic[In, Out]):
 
     @cached_property
     def description(self) -> str:
-        """The function's docstring: what the method does, for the page and the help."""
-        return inspect.cleandoc(self.function.__doc__ or self.summary)
+        """The function's docstring: what the method does, for the page and the help; a paragraph is one line."""
+        written = inspect.cleandoc(self.function.__doc__ or self.summary)
+        return re.sub(r"(?<!\n)\n(?![\n\s*-])", " ", written)
 
     def parse(self, values: Mapping[str, Any] | BaseModel, files: FileSource = local_file) -> In:
         """Validate raw values into the service's inputs.
@@ -142,6 +144,7 @@ def service(
     examples: Mapping[str, Mapping[str, Any]] | None = None,
     software: tuple[str, ...] = (),
     unavailable: Callable[[], str | None] = lambda: None,
+    repeatable: bool = True,
 ) -> Callable[[Callable[[In, Job], Out]], Callable[[In, Job], Out]]:
     """Register `function(inputs, job) -> outputs` as the service `name`; inputs and outputs come from its annotations.
 
@@ -155,6 +158,8 @@ def service(
             the module or its package.
         software: distributions whose versions are recorded with each run.
         unavailable: says in one sentence why it cannot run here (an engine that is not installed), or None.
+        repeatable: the same inputs and seed give the same result; False for one that measures times, which is
+            therefore never answered from an earlier job.
 
     Raises:
         ValueError: the name is malformed or taken by another function.
@@ -180,6 +185,7 @@ def service(
             examples=examples or {},
             software=software,
             unavailable=unavailable,
+            repeatable=repeatable,
         )
         return function
 
@@ -199,14 +205,6 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Any], type[Any]]:
 
 
 _REGISTRY: dict[str, Service[Any, Any]] = {}
-
-
-@dataclass(frozen=True)
-class BrokenPlugin:
-    """An installed package whose services could not be loaded, and why."""
-
-    name: str
-    reason: str
 
 
 @cache

@@ -1,5 +1,4 @@
 import os
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,3 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
-
-
-def pytest_collection_modifyitems(items: list) -> None:
-    """A room in progress: its services are not offered yet, and its tests run with `make test-all` only."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("slow")

@@ -152,6 +152,7 @@ COLUMN = list(range(5)) * 4
     ("columns", "targets", "sentence"),
     [
         ({"a": COLUMN}, None, "from 2 to 100 variables, but has 1"),
+        ({f"x{i}": COLUMN for i in range(101)}, None, "from 2 to 100 variables, but has 101"),
         ({"a": [1, 2], "b": [2, 1]}, None, "at least 10 rows, but has 2"),
         ({"a": COLUMN, "b": [1.5, np.nan] * 10}, None, "column 'b' has 10 missing or infinite values"),
         ({"a": COLUMN, "b": ["x", None] * 10}, None, "column 'b' has 10 missing values"),
@@ -166,6 +167,14 @@ def test_bad_tables_are_refused_in_a_sentence(columns, targets, sentence):
     with pytest.raises(CausalError) as caught:
         make_table(columns, targets)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(("method", "variables", "limit"), [("ges", 31, 30), ("interventional", 41, 40)])
+def test_methods_that_search_widely_refuse_many_variables(method, variables, limit):
+    rng = np.random.default_rng(0)
+    columns = {f"x{i}": rng.integers(3, size=60) for i in range(variables)}
+    with pytest.raises(CausalError, match=f"at most {limit} variables, but has {variables}; use 'pc'"):
+        discover(make_table(columns, ["x0", "x1", ""] * 20), method)
 
 
 def test_odd_tables_are_said_to_be_odd():

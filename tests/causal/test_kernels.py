@@ -57,7 +57,7 @@ def test_physics_is_the_reference_bit_for_bit(objects):
 
 @pytest.mark.parametrize("world", WORLDS[5:], ids=lambda w: w.graph)
 def test_chemistry_is_the_reference_bit_for_bit(world):
-    sim = started(world, 50, "numba")
+    sim = started(world, 200 if world.graph == "full5" else 50, "numba")
     frames = sim.frame_buffer()
     slow = [
         Chemistry(

@@ -5,8 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colonnade.causal import CausalError, ChemistryWorld, PhysicsWorld, evaluate, identification, plan, ranking
+from colonnade.causal import (
+    CausalError,
+    ChemistryWorld,
+    PhysicsWorld,
+    evaluate,
+    fit_reward,
+    identification,
+    plan,
+    pretrained,
+    ranking,
+)
 from colonnade.causal.metrics import bootstrap_interval, nearer_share
+from colonnade.causal.reward import rewards
 
 
 def brute(predicted, true):
@@ -134,3 +145,31 @@ def test_physics_is_planned_exactly():
     assert plan(world, "random", steps=5, episodes=200).success.mean() < 0.2
     with pytest.raises(CausalError, match="needs a trained model"):
         plan(world, "model")
+
+
+def test_planning_without_interactions_lies_between():
+    world = PhysicsWorld(objects=5)
+    success = {p: plan(world, p, steps=5, episodes=400).success.mean() for p in ("oracle", "no interaction", "random")}
+    assert success["oracle"] > success["no interaction"] > success["random"]
+
+
+def test_a_model_plans_with_and_without_looking_and_by_its_reward_head():
+    world = PhysicsWorld(objects=5)
+    model, data = pretrained("physics5-gnn"), world.collect(100, 20, seed=3)
+    head = fit_reward(model, data, updates=150, rows=2000)
+    options = {"steps": 3, "episodes": 150, "model": model}
+    looking, blind, headed = (plan(world, "model", **options, **more) for more in ({}, {"look": False}, {"head": head}))
+    lost = plan(world, "random", steps=3, episodes=150).reward.mean()
+    assert looking.success.mean() > 0.4
+    assert blind.reward.mean() > lost
+    assert headed.reward.mean() > lost
+    with pytest.raises(CausalError, match="episodes of at least 10 steps"):
+        fit_reward(model, world.collect(5, 4))
+
+
+def test_rewards_are_the_environments():
+    for world in (PhysicsWorld(objects=4), ChemistryWorld(graph="chain4")):
+        envs = world.vector_env(50)
+        envs.reset(seed=0)
+        reward = envs.step(np.zeros(50, int))[1]
+        np.testing.assert_allclose(rewards(world, envs.sim.state, envs.goal()), reward, atol=1e-6)

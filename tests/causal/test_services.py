@@ -26,7 +26,7 @@ def test_importing_loads_no_engine():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_example_is_valid(name):
     service = get(name)
-    assert service.function.__module__ == edge.__name__
+    assert service.function.__module__.startswith(edge.__name__)
     for values in service.examples.values():
         service.parse(values)
 
@@ -37,6 +37,7 @@ def test_simulate(tmp_path):
     data = Transitions.load(done.files / "transitions.npz")
     assert data.states.shape == (20, 11, 3)
     assert (done.files / "episodes.gif").read_bytes()[:6] == b"GIF89a"
+    assert (done.files / "episodes.mp4").read_bytes()[4:8] == b"ftyp"
     assert done.outputs["edges"]["data"][:3] == [[0, 1], [1, 2], [1, 0]]
     again = run("causal.simulate", inputs, tmp_path / "again", seed=4)
     assert (again.directory / "result.json").read_bytes() == (done.directory / "result.json").read_bytes()
@@ -52,6 +53,7 @@ def test_train_and_plan_with_the_weights(tmp_path):
     assert names == ["this model", "oracle", "no interaction", "identity", "marginal"]
     weights = str(done.files / "model.safetensors")
     planned = run("causal.plan", world | {"steps": 1, "episodes": 20, "model": weights}, tmp_path / "plan")
+    assert (planned.files / "plans.mp4").exists()
     assert planned.outputs["results"]["data"][0] == ["oracle", "model", "replay", "random"]
     assert planned.outputs["results"]["data"][4][0] == 100
 
@@ -81,14 +83,14 @@ def test_benchmark_fans_out(tmp_path, monkeypatch):
 def test_discover_on_the_carried_table(tmp_path):
     inputs = dict(get("causal.discover").example()) | {"bootstrap": 3}
     done = run("causal.discover", inputs, tmp_path / "run")
-    graph = json.loads((done.files / "graph.json").read_text())
+    graph = json.loads((done.files / "causal.json").read_text())
     found = {(e["cause"], e["effect"]) for e in graph["edges"]}
     assert found == {
         ("light", "water"), ("water", "growth"), ("light", "pests"), ("growth", "harvest"), ("pests", "harvest"),
     }  # fmt: skip
     assert all(e["pvalue"] < 0.01 and e["stability"] > 0.5 for e in graph["edges"])
-    assert "light" in (done.files / "graph.dot").read_text()
-    assert "<graphml" in (done.files / "graph.graphml").read_text()
+    assert "light" in (done.files / "causal.dot").read_text()
+    assert "<graphml" in (done.files / "causal.graphml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -99,9 +101,15 @@ def test_discover_on_the_carried_table(tmp_path):
         ("causal.simulate", {"episodes": 100_000, "steps": 1000}, "episodes x steps must be at most 20000000"),
         ("causal.simulate", {"colors": 12}, "colors must be from 2 to 9, but is 12"),
         ("causal.train", {"updates": 0}, "updates must be from 1 to 100000, but is 0"),
-        ("causal.train", {"transition": "lstm"}, "transition must be one of"),
+        ("causal.train", {"transition": "transformer"}, "transition must be one of"),
         ("causal.benchmark", {"preset": "fast"}, "preset must be one of"),
         ("causal.plan", {"steps": 21}, "steps must be from 1 to 20"),
+        ("causal.plan", {"objects": 4, "pretrained": "physics5-gnn"}, "a model for this world must have 4 objects"),
+        (
+            "causal.plan",
+            {"world": "chemistry", "pretrained": "physics5-gnn"},
+            "must be trained on a chemistry world, but was on a phy",
+        ),
         ("causal.discover", {"method": "pc"}, "table is required"),
         ("causal.discover", {"table": "example:causal.discover/interventions.csv"}, "target_column must name"),
         (
@@ -122,3 +130,12 @@ def test_a_bad_table_is_refused_before_the_job(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(BadInput, match="at least 2 columns and 10 rows"):
         get("causal.discover").parse({"table": str(tmp_path / "t.csv"), "method": "pc"})
+
+
+def test_plan_offers_the_whole_zoo():
+    from typing import get_args
+
+    from colonnade.causal.services.plan import Pretrained
+    from colonnade.causal.zoo import RECIPES
+
+    assert set(get_args(Pretrained)) == set(RECIPES)

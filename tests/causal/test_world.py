@@ -17,6 +17,7 @@ from colonnade.causal.world import JITTER, ChemistryWorld, PhysicsWorld
         (PhysicsWorld, {"objects": 13}, "objects must be at most 12, half the cells of a 5x5 grid, but is 13."),
         (PhysicsWorld, {"grid": 1}, "grid must be from 2 to 12, but is 1."),
         (PhysicsWorld, {"mode": "unobserved", "objects": 10}, "objects must be at most 9"),
+        (PhysicsWorld, {"mode": "unobserved", "few_shot": 9}, "few_shot must be from 0 to 8, but is 9"),
         (PhysicsWorld, {"few_shot": 2}, "few_shot must be 0 in the observed mode, but is 2."),
         (PhysicsWorld, {"mode": "unobserved", "split": "test-v1"}, "split must be train or zero-shot-shape"),
         (PhysicsWorld, {"split": "v1"}, "split must be 'train', 'test-v1'"),
@@ -83,7 +84,7 @@ def test_a_table_is_the_network_it_was_made_from():
 
 @pytest.mark.parametrize("graph", ["chain4", "full4", "collider4"])
 def test_interventional_law_is_the_exact_one(graph):
-    world, batch = ChemistryWorld(graph=graph, colors=4, seed=1), 100_000
+    world, batch = ChemistryWorld(graph=graph, colors=4, seed=1), 1_000_000
     sim = simulator(world, batch)
     sim.key[:] = np.random.default_rng(0).integers(2**63, size=batch, dtype=np.uint64)
     sim.reset(sim.everywhere)

@@ -3,70 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import ADDRESS, settings, until
 
-from colonnade import runner, service
+from colonnade import runner
 from colonnade.gateway.core import Gateway
-from colonnade.gateway.settings import Settings
-from colonnade.gateway.store import JobRow
-
-PLUGIN = str(Path(__file__).parent / "plugin")
-PATIENCE = 60.0  # seconds after which a test gives up waiting; never a measure of speed
-
-if PLUGIN not in sys.path:
-    sys.path.insert(0, PLUGIN)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PLUGIN, os.environ.get("PYTHONPATH")]))
-    service._load.cache_clear()
-    service._distributions.cache_clear()
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait for a condition and return what it gave."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {patience:.0f} s")
-
-
-def submit(gateway: Gateway, name: str, *, again: bool = True, seed: int = 0, **inputs: Any) -> JobRow:
-    found = service.get(name)
-    return gateway.submit(found, found.parse(inputs, gateway.files), again=again, seed=seed)
-
-
-def ended(gateway: Gateway, id: str) -> JobRow:
-    """Wait for the end of a job."""
-
-    def final() -> JobRow | None:
-        row = gateway.job(id)
-        return row if row.final else None
-
-    return until(final, f"the end of job {id}")
-
-
-def in_state(gateway: Gateway, id: str, state: str) -> JobRow:
-    until(lambda: gateway.job(id).state == state, f"job {id} {state}")
-    return gateway.job(id)
-
-
-def value(gateway: Gateway, id: str) -> float:
-    run = runner.load(gateway.directory(id))
-    assert run.status == "succeeded", run.error
-    return run.outputs["value"]["value"]
-
-
-def settings(folder: Path, **options: Any) -> Settings:
-    """Settings for a test, whatever this machine's environment says."""
-    common = {"data": folder, "workers": 2, "poll": 0.2, "heartbeat": 0.5, "cancel_grace": 0.5, "scheduler": "local"}
-    return Settings(**(common | {"database": "", "log_limit": 200_000, "file_limit": 50_000_000} | options))
 
 
 @pytest.fixture(scope="session")
@@ -95,9 +40,6 @@ def app(idle: Gateway) -> Any:
     from colonnade.gateway.app import create_app
 
     return create_app(idle)
-
-
-ADDRESS = "http://127.0.0.1:8000"
 
 
 @pytest.fixture

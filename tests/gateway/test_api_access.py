@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import settings
 
 from colonnade.errors import ColonnadeError
 from colonnade.gateway.access import Access, clean_path, read_token
 from colonnade.gateway.app import serve
-from conftest import settings
 
 PAGES = ["/", "/jobs", "/usage", "/reference", "/services/showcase.signal", "/jobs/01KB2Z7M3Q4R5S6T7V8W9X0Y1Z"]
 ROUTES = ["/api/v1/services", "/api/v1/jobs", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/usage"]

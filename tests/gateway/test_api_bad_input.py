@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from harness import ADDRESS, settings
 
 from colonnade.gateway.app import create_app
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.files import Draft
-from conftest import ADDRESS, settings
 
 SIGNAL = "/api/v1/services/showcase.signal/jobs"
 COMPLEX = "/api/v1/services/showcase.complex/jobs"

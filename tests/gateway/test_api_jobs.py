@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from harness import submit, until
 
 from colonnade.gateway.core import Gateway
-from conftest import submit, until
 
 SIGNAL = "/api/v1/services/showcase.signal/jobs"
 COMPLEX = "/api/v1/services/showcase.complex/jobs"

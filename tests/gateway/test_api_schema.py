@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from harness import settings as gateway_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
@@ -23,7 +24,6 @@ from colonnade.gateway import queue
 from colonnade.gateway.app import create_app
 from colonnade.gateway.core import Gateway
 from colonnade.service import get
-from conftest import settings as gateway_settings
 
 EXAMPLES = 8  # requests for each route and mode
 

@@ -18,12 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
+from harness import settings, submit, until
 
 from colonnade import runner
 from colonnade.gateway.attempt import RUN_VARIABLE, Record
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.store import JobRow
-from conftest import settings, submit, until
 
 # Every end of a job, as the database itself saw it.
 AUDIT = """

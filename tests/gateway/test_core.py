@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import ended, submit, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from colonnade import service
 from colonnade.errors import BadInput, ColonnadeError
 from colonnade.gateway import queue
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.events import tail
 from colonnade.gateway.files import TooLarge
-from colonnade.gateway.store import JobRow, Refused, UnknownJob
-from conftest import ended, submit, until
+from colonnade.gateway.store import FileRow, JobRow, Refused, UnknownJob, now
 
 
 def succeed(gateway: Gateway, row: JobRow) -> JobRow:
@@ -89,6 +92,14 @@ def test_deletion_removes_the_bytes_when_nobody_else_shows_them(idle: Gateway) -
     assert submit(idle, "testing.double", again=False, n=1).state == "queued"
 
 
+def test_a_service_that_measures_times_always_runs(idle: Gateway) -> None:
+    found = replace(service.get("testing.double"), repeatable=False)
+    first, second = (idle.submit(found, found.parse({"n": 3})) for _ in range(2))
+    succeed(idle, first)
+    third = idle.submit(found, found.parse({"n": 3}))
+    assert (second.state, third.state, third.cached_from) == ("queued", "queued", None)
+
+
 def test_a_removal_that_a_crash_cut_short_is_finished_at_the_next_start(idle: Gateway, monkeypatch: Any) -> None:
     row = succeed(idle, submit(idle, "testing.double", n=3))
     directory = idle.directory(row.id)
@@ -98,6 +109,19 @@ def test_a_removal_that_a_crash_cut_short_is_finished_at_the_next_start(idle: Ga
     assert directory.exists()
     idle._tidy()
     assert not directory.exists()
+
+
+def test_an_upload_that_no_job_uses_goes_after_a_week(idle: Gateway) -> None:
+    used, forgotten, fresh = (idle.save_upload([text], "x.txt") for text in (b"used", b"forgotten", b"fresh"))
+    submit(idle, "testing.characters", file=used.reference)
+    with idle.store.write() as session:
+        for row in (used, forgotten):
+            session.get(FileRow, row.sha256).created = now() - timedelta(days=8)
+    idle._tidy()
+    assert idle.files(used.reference)
+    assert idle.files(fresh.reference)
+    with pytest.raises(ValueError, match="upload it again"):
+        idle.files(forgotten.reference)
 
 
 def test_usage_counts_what_ended(idle: Gateway) -> None:

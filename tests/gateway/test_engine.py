@@ -14,12 +14,12 @@ from typing import Any
 
 import psutil
 import pytest
+from harness import PATIENCE, ended, in_state, settings, submit, until, value
 
 from colonnade import runner
 from colonnade.gateway.attempt import Record
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.order import Limits
-from conftest import PATIENCE, ended, in_state, settings, submit, until, value
 
 KILLED_WITHIN = 5.0  # the gateway aims at 2 s; this leaves room for a busy machine
 

@@ -24,6 +24,7 @@ from colonnade.lattice import (
     load_weights,
     sample,
     save_weights,
+    tau_int,
     torus,
 )
 from colonnade.lattice.flow import Flow
@@ -203,6 +204,45 @@ def test_independence_metropolis_against_closed_forms(sigma: float) -> None:
     assert reverse_ess(log_w) == pytest.approx(math.sqrt(2 * sigma**2 - 1) / sigma**2, abs=0.01)
 
 
+class ThreeStates:
+    """Fields of one site with the values -1, 0, 1, proposed with probabilities q and wanted with p."""
+
+    q, p = np.array([0.5, 0.2, 0.3]), np.array([0.2, 0.5, 0.3])
+
+    def propose(self, n, rng):  # type: ignore[no-untyped-def]
+        x = rng.choice([-1.0, 0.0, 1.0], n, p=self.q)[:, None]
+        return x, self.weigh(x, rng)
+
+    def weigh(self, fields, rng):  # type: ignore[no-untyped-def]
+        return np.log(self.p / self.q)[np.round(fields[:, 0]).astype(int) + 1]
+
+
+def test_independence_metropolis_in_detail() -> None:
+    # the whole transition matrix: T_ij = q_j min(1, w_j / w_i) off the diagonal, and p_i T_ij = p_j T_ji
+    source, n = ThreeStates(), 60_000
+    action = ScalarAction(w0=0.0, w2=0.5, w4=0.0, d=1)
+    found = np.empty((3, 3))
+    for i, value in enumerate((-1.0, 0.0, 1.0)):
+        state, _ = Independence(action, source, 1)(
+            State.of(np.full((n, 1), value), action), np.random.default_rng(20 + i)
+        )
+        found[i] = [(np.round(state.phi) == v).mean() for v in (-1, 0, 1)]
+    w = source.p / source.q
+    expected = source.q * np.minimum(1, w[None, :] / w[:, None])
+    np.fill_diagonal(expected, 0)
+    np.fill_diagonal(expected, 1 - expected.sum(1))
+    assert np.abs(found - expected).max() < 4.5 * 0.5 / math.sqrt(n)
+    flow = source.p[:, None] * found
+    assert np.abs(flow - flow.T).max() < 4.5 * 0.5 / math.sqrt(n)
+
+
+def test_a_perfect_proposal_has_no_autocorrelation() -> None:
+    action = ScalarAction(w0=0.0, w2=0.5, w4=0.0, d=1)
+    run = sample(action, (1,), Independence(action, GaussianProposal(1.0), 1), 2000, chains=32, seed=1, burn_in=0)
+    assert run.acceptance["accepted"] == pytest.approx(1.0, abs=1e-9)
+    assert tau_int(run.phi2) == pytest.approx(0.5, abs=0.01)
+
+
 @pytest.fixture(scope="module")
 def trained() -> FlowProposal:
     action = ScalarAction.from_albergo(-4, 3.0)
@@ -214,8 +254,8 @@ def test_flow_composites_give_the_exact_values(trained: FlowProposal) -> None:
     action = trained.action
     exact = torus(action, (4, 4), 5)
     for kernel, n in (
-        (Independence(action, trained, 1), 800),
-        (Composite([Independence(action, trained, 4), HMC(action, steps=6)]), 300),
+        (Independence(action, trained, 1), 500),
+        (Composite([Independence(action, trained, 4), HMC(action, steps=6)]), 200),
     ):
         run = sample(action, (4, 4), kernel, n, chains=128, seed=3)
         for key, value in (("phi2", exact.phi2), ("chi2", exact.chi2)):

@@ -7,25 +7,31 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from colonnade.lattice import (
     HMC,
     Annealing,
     Composite,
     Flip,
+    FlowConfig,
     FourierHMC,
     Independence,
     LatticeError,
     Metropolis,
     ScalarAction,
     State,
+    TrainConfig,
     Wolff,
+    build,
     chain1d,
+    fit,
     free_field,
     initial_state,
     sample,
     torus,
 )
+from colonnade.lattice.observe import crossing
 
 BROKEN = ScalarAction.from_albergo(-4, 3.0)
 SYMMETRIC = ScalarAction.from_albergo(-4, 6.975)
@@ -90,16 +96,20 @@ def test_free_field_spectrum() -> None:
     from colonnade.lattice.exact import propagator
     from colonnade.lattice.geometry import shells
 
-    run = sample(free, (8, 8), HMC(free, steps=6), 400, chains=64, seed=2, keep=4)
-    power = np.abs(np.fft.fft2(run.fields)) ** 2 / 64  # (kept, chains, 8, 8)
-    _, shell = shells((8, 8))
-    expected = propagator(free, (8, 8))
+    run = sample(free, (16, 16), HMC(free, steps=8), 400, chains=64, seed=2, keep=4)
+    power = np.abs(np.fft.fft2(run.fields)) ** 2 / 256  # (kept, chains, 16, 16)
+    _, shell = shells((16, 16))
+    expected = propagator(free, (16, 16))
     chi2, count = 0.0, shell.max() + 1
     for k in range(count):
         per_chain = power[..., shell == k].mean((0, 2))
         chi2 += ((per_chain.mean() - expected[shell == k][0]) / (per_chain.std() / 8)) ** 2
-    assert 0.3 < chi2 / count < 2.2  # 15 shells
-    assert free_field(free, (8, 8)).phi2 == pytest.approx(run.estimates["phi2"].value, rel=0.02)
+    assert 0.5 < chi2 / count < 1.5  # 43 shells
+    assert free_field(free, (16, 16)).phi2 == pytest.approx(run.estimates["phi2"].value, rel=0.02)
+    # the pole of the lattice propagator: cosh(m) = 1 + mass^2 / 2
+    mass = run.estimates["mass"]
+    assert mass.value == pytest.approx(math.acosh(1.25), abs=4 * mass.error)
+    assert mass.error < 0.05
 
 
 KERNELS = {
@@ -145,6 +155,55 @@ def test_chain_correlator_for_all_distances() -> None:
         assert e.value == pytest.approx(exact.two_point[t], abs=3.5 * e.error), t
 
 
+def test_pole_mass_and_ising_energy_of_a_chain() -> None:
+    # the gap of the transfer matrix, from the exact correlator far out, and the connected link with a field h
+    action = ScalarAction.from_albergo(-1.0, 1.0, d=1)
+    far = chain1d(action, 64).two_point
+    gap = math.log(far[12] / far[13])
+    run = sample(action, (32,), HMC(action, steps=8), 1500, chains=64, seed=5)
+    mass = run.estimates["mass"]
+    assert mass.value == pytest.approx(gap, abs=4 * mass.error)
+    assert mass.error < 0.1 * gap
+    assert run.estimates["energy"].value == pytest.approx(
+        chain1d(action, 32).two_point[1], abs=4 * run.estimates["energy"].error
+    )
+    tilted = ScalarAction.from_albergo(-1.0, 1.0, d=1, h=0.3)
+    run = sample(tilted, (16,), HMC(tilted, steps=8), 1500, chains=64, seed=6)
+    step = 1e-4
+    mean = [chain1d(ScalarAction.from_albergo(-1.0, 1.0, d=1, h=0.3 + s), 16).log_z for s in (step, -step)]
+    first = (mean[0] - mean[1]) / (2 * step * 16)  # <phi> = d log Z / dh / V
+    energy = run.estimates["energy"]
+    assert energy.value == pytest.approx(chain1d(tilted, 16).two_point[1] - first**2, abs=4 * energy.error)
+
+
+def test_where_curves_cross() -> None:
+    line = [0.0, 1.0, 2.0, 3.0]
+    small, large = [(0.0, 0.1)] * 4, [(-3.0, 0.1), (-1.0, 0.1), (1.0, 0.1), (3.0, 0.1)]
+    ((place, error),) = crossing(line, small, large)
+    assert place == pytest.approx(1.5)
+    assert error == pytest.approx(0.05, rel=0.01)
+    assert list(crossing(line, small, [(0.01, 0.1), (-0.01, 0.1), (-0.02, 0.1), (-1.0, 0.1)])) == []
+
+
+@pytest.mark.slow
+def test_binder_cumulants_cross_at_the_known_critical_hopping() -> None:
+    # lambda = 0.022 in the hopping form: kappa_c = 0.2708, the value that public ensembles of this line quote
+    line, curves = [0.2688, 0.2708, 0.2728], []
+    for side, n in ((16, 1500), (32, 1500)):
+        curve = []
+        for kappa in line:
+            action = ScalarAction.from_hopping(kappa, 0.022)
+            kernel = Composite([Wolff(action, clusters=2), FourierHMC(action, steps=6)])
+            e = sample(action, (side, side), kernel, n, chains=32, seed=int(1e5 * kappa) + side).estimates["binder"]
+            curve.append((e.value, e.error))
+        curves.append(curve)
+    found = list(crossing(line, *curves))
+    print(found)
+    assert len(found) == 1
+    assert found[0][0] == pytest.approx(0.2708, abs=0.002)
+    assert found[0][1] < 0.001
+
+
 def test_complex_field_and_external_field() -> None:
     # two decoupled ways to the same number: HMC alone against clusters and flips, with h breaking the symmetry
     action = ScalarAction.from_albergo(-4, 5.0, components=2, h=0.15)
@@ -167,6 +226,24 @@ def test_same_seed_same_chain_and_batch_size_does_not_matter_for_the_law() -> No
     one = sample(SYMMETRIC, (4, 4), HMC(SYMMETRIC), 6000, chains=1, seed=1).estimates["phi2"]
     many = sample(SYMMETRIC, (4, 4), HMC(SYMMETRIC), 300, chains=200, seed=2).estimates["phi2"]
     assert one.value == pytest.approx(many.value, abs=3.5 * math.hypot(one.error, many.error))
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    # a training, log w of its flow, and a chain of every kernel; the compiled kernels know no threads
+    def everything() -> list[np.ndarray]:
+        trainer = fit(build(FlowConfig((8, 8), couplings=2), 1), SYMMETRIC, TrainConfig(steps=4, batch=128, seed=1))
+        flow, a = Independence(SYMMETRIC, trainer.proposal, 8), SYMMETRIC
+        kernel = Composite([flow, HMC(a), Wolff(a), Metropolis(a), FourierHMC(a, steps=2)])
+        run = sample(a, (8, 8), kernel, 10, chains=64, seed=7, burn_in=2)
+        return [run.phi2, run.correlator, trainer.proposal.propose(4096, np.random.default_rng(1))[1]]
+
+    threads, found = torch.get_num_threads(), []
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        found.append(everything())
+        assert torch.get_num_threads() == number
+    torch.set_num_threads(threads)
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_step_size_is_tuned_in_burn_in_only() -> None:

@@ -59,8 +59,10 @@ def test_train_then_sample_then_free_energy(tmp_path: Path) -> None:
 def test_exact_scan_and_annealing(tmp_path: Path) -> None:
     got = results("exact", {"kappa": 0.25, "lam": 0.5, "shape": [4, 4], "bond": 8}, tmp_path)
     assert got["two_point"].rows[0][-1] == pytest.approx(dict(zip(*got["values"].data[:2], strict=True))["phi2"])
-    scan = {"lam_from": 5.0, "lam_to": 6.975, "points": 2, "sides": [4], "n": 150}
-    assert column(results("scan", scan, tmp_path)["table"], "chi2")[1] == pytest.approx(0.935, abs=0.1)
+    scan = {"low": 3.0, "high": 6.975, "points": 2, "sides": [4, 8], "n": 150}
+    scanned = results("scan", scan, tmp_path)
+    assert column(scanned["table"], "chi2")[1] == pytest.approx(0.935, abs=0.1)
+    assert 3.0 < column(scanned["crossings"], "lam")[0] < 6.975
     free = results("free_energy", {"m2": -4, "lam": 6.975, "shape": [4, 4], "n": 400, "stages": 20}, tmp_path)
     assert abs(free["distance"].value) < 4 * free["distance"].error
 
@@ -70,7 +72,7 @@ def test_advise(tmp_path: Path) -> None:
     inputs = {"m2": -4, "lam": 4.0, "shape": [8, 8], "seconds": 1.0, "training_minutes": 0.3}
     got = results("advise", inputs, tmp_path)
     assert got["recommendation"].startswith("Use ")
-    assert "exact (hotrg)" in column(got["log_z"], "method")
+    assert column(got["log_z"], "method") == ["annealing", "flow", "exact, hotrg"]
     assert {"HMC", "HMC + flip", "flow", "flow + HMC"} <= set(column(got["samplers"], "sampler"))
 
 
@@ -89,7 +91,9 @@ def test_advise(tmp_path: Path) -> None:
         ("exact", {"m2": -4, "lam": 4, "shape": [6, 6]}, ["powers of two"]),
         ("flow_sample", {"zoo": "nothing"}, ["nothing"]),
         ("flow_sample", {}, ["exactly one"]),
-        ("scan", {"lam_from": 5.0, "lam_to": 4.0}, ["lam_from", "below"]),
+        ("scan", {"low": 5.0, "high": 4.0}, ["low", "below"]),
+        ("scan", {"vary": "kappa", "low": 0.2, "high": 0.3}, ["kappa", "lam"]),
+        ("scan", {"lam": 3.0}, ["lam = 3.0", "left out"]),
         ("free_energy", {"m2": 1.0, "lam": 0.0}, ["above 0"]),
         ("advise", {"m2": -4, "lam": 4, "shape": [256, 256]}, ["16384"]),
     ],

@@ -20,7 +20,8 @@ def showers(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="session")
 def top(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return generate("top", 400, seed=5, folder=tmp_path_factory.mktemp("data") / "top")
+    """Eighty jets, half of them from top quarks."""
+    return generate("top", 80, seed=5, folder=tmp_path_factory.mktemp("data") / "top")
 
 
 @pytest.fixture
@@ -34,8 +35,10 @@ def small_npz(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "mine.npz"
 
 
-def pytest_collection_modifyitems(items: list) -> None:
-    """A room in progress: its services are not offered yet, and its tests run with `make test-all` only."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("slow")
+def random_jets(rng: np.random.Generator, n: int = 40, nodes: int = 30) -> np.ndarray:
+    """Constituents with 0 to `nodes` real ones, hardest first."""
+    pt = np.sort(rng.exponential(20, (n, nodes)), axis=1)[:, ::-1]
+    eta, phi = rng.normal(0.3, 0.3, (n, nodes)), rng.normal(1, 0.3, (n, nodes))
+    p4 = np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=-1)
+    p4[np.arange(nodes) >= rng.integers(0, nodes + 1, n)[:, None]] = 0
+    return p4

@@ -15,8 +15,6 @@ from colonnade.physics import PhysicsError, data_card, generate, load, to_npz
 from colonnade.physics.catalog import plan, write_shard
 from colonnade.physics.export import to_hdf5, to_root
 
-pytestmark = pytest.mark.slow  # not yet timed on a quiet machine
-
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     one = generate("airshower", 500, seed=11, folder=tmp_path / "one")

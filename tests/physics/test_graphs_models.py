@@ -15,14 +15,7 @@ from colonnade.physics.graphs import Graph
 from colonnade.physics.layers import EdgeConv
 from colonnade.physics.models import MODELS, GraphNet, build, parameters
 
-
-def random_jets(rng: np.random.Generator, n: int = 40, nodes: int = 30) -> np.ndarray:
-    """Constituents with 0 to `nodes` real ones, hardest first."""
-    pt = np.sort(rng.exponential(20, (n, nodes)), axis=1)[:, ::-1]
-    eta, phi = rng.normal(0.3, 0.3, (n, nodes)), rng.normal(1, 0.3, (n, nodes))
-    p4 = np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=-1)
-    p4[np.arange(nodes) >= rng.integers(0, nodes + 1, n)[:, None]] = 0
-    return p4
+from .conftest import random_jets
 
 
 def test_knn_equals_a_masked_argsort(rng) -> None:

@@ -12,8 +12,6 @@ from colonnade.errors import BadInput
 from colonnade.runner import execute, prepare, run
 from colonnade.service import get
 
-pytestmark = pytest.mark.slow  # not yet timed on a quiet machine
-
 
 def test_generate_is_repeatable(tmp_path: Path) -> None:
     service = get("physics.generate")

@@ -1,7 +1,5 @@
 """Shared by the tests of this column: plans are looked up or solved once."""
 
-from pathlib import Path
-
 import pytest
 
 from colonnade.quadruped.jump import optimise_jump
@@ -32,10 +30,3 @@ def free():
 def coarse(free):
     """A coarse jump of fixed length over a low sill."""
     return optimise_jump(JumpSpec(Window(0.06, 1.2), 0.85, distance=0.15, intervals=COARSE))
-
-
-def pytest_collection_modifyitems(items: list) -> None:
-    """A room in progress: its services are not offered yet, and its tests run with `make test-all` only."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("slow")

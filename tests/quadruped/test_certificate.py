@@ -66,6 +66,28 @@ def test_a_lintel_between_sampled_points_is_refused(stored):
     assert planar.radii[0] == robot.trunk_half[2]
 
 
+def test_a_scaled_plan_is_a_plan_of_the_scaled_robot(stored):
+    """Lengths x s, times x s^1/2, torques x s^4, forces x s^3: dynamic similarity of the whole jump."""
+    s = 1.3
+    window = stored.spec.window
+    spec = replace(
+        stored.spec, window=Window(window.sill * s, window.lintel * s, window.depth * s),
+        distance=stored.spec.distance * s, margin=stored.spec.margin * s, robot=MINI_CHEETAH.scaled(s),
+        start_height=stored.spec.start_height * s, end_height=stored.spec.end_height * s,
+    )  # fmt: skip
+    length = np.array([s, s, 1, 1, 1, 1, 1])
+    large = replace(
+        stored, spec=spec, t=stored.t * s**0.5, q=stored.q * length, v=stored.v * length / s**0.5,
+        tau=stored.tau * s**4, f=stored.f * s**3,
+    )  # fmt: skip
+    one, two = certify(stored), certify(large)
+    assert two.valid, two.reasons
+    assert two.clearance == pytest.approx(s * one.clearance, rel=1e-6)
+    assert two.torque_margin == pytest.approx(one.torque_margin, abs=1e-6)
+    assert two.friction_used == pytest.approx(one.friction_used, abs=1e-9)
+    assert two.momentum == pytest.approx(one.momentum, abs=1e-6)
+
+
 def test_tampered_plans_are_refused(stored):
     shifted = replace(
         stored, q=stored.q + np.linspace(0, 1, len(stored.q))[:, None] ** 2 * np.array([0.4, 0, 0, 0, 0, 0, 0])

@@ -7,8 +7,9 @@ import pytest
 
 from colonnade.quadruped.answer import find_jump, largest_sill
 from colonnade.quadruped.errors import InfeasibleJump, InputError
-from colonnade.quadruped.jump import optimise_jump
-from colonnade.quadruped.jump_spec import JumpSpec, Window
+from colonnade.quadruped.jump import approach, between, optimise_jump
+from colonnade.quadruped.jump_spec import JumpSpec, Window, shared_out
+from colonnade.quadruped.library import JumpLibrary
 from colonnade.quadruped.planar import planar_model
 from colonnade.quadruped.robot import MINI_CHEETAH, with_payload
 
@@ -111,7 +112,7 @@ def test_impossible_windows_name_the_limit():
     with pytest.raises(InfeasibleJump, match=r"length must be at least"):
         optimise_jump(JumpSpec(Window(0.1, 0.8), length=0.3))
     answer = find_jump(JumpSpec(Window(0.2, 0.3)))
-    assert not answer.feasible and answer.source == "geometry"
+    assert not answer.feasible and answer.source == "geometry" and answer.verdict == "impossible"
 
 
 @pytest.mark.parametrize(
@@ -159,11 +160,60 @@ def test_same_problem_same_plan(free):
     np.testing.assert_array_equal(again.q, free.q)
 
 
+def test_a_false_infeasible_is_no_answer(coarse):
+    """From a start astray the solver calls a feasible problem infeasible; `find_jump` then starts elsewhere."""
+    spec = coarse.spec
+    astray = replace(coarse, q=coarse.q + np.linspace(0, 2, len(coarse.q))[:, None], multipliers={}, status="failed")
+
+    class Misleading(JumpLibrary):
+        def covering(self, spec):
+            return None
+
+        def interpolated(self, spec):
+            return astray
+
+        def nearest(self, spec):
+            return None
+
+    assert not optimise_jump(spec, guess=astray, max_iterations=150).solved
+    said = []
+    answer = find_jump(spec, library=Misleading([coarse]), said=said.append)
+    assert answer.feasible and answer.verdict == "feasible" and answer.source == "solver"
+    assert said[0].startswith("library start: ") and "solved" not in said[0]
+
+
+def test_homotopy_reaches_another_problem(coarse):
+    spec = replace(coarse.spec, window=Window(0.08, 1.1), distance=0.17, margin=0.02, length=0.9)
+    plan = approach(spec, coarse)
+    assert plan.solved and plan.spec == spec
+    assert plan.length == pytest.approx(0.9, abs=1e-6)
+    middle = between(coarse, spec, 0.5)
+    assert middle.window.sill == pytest.approx(0.07) and middle.distance == pytest.approx(0.16)
+    late = approach(spec, coarse, max_seconds=0.0)
+    assert late.status == "timeout" and late.spec == spec
+
+
+def test_limits_lead_to_no_verdict(coarse):
+    spec = replace(coarse.spec, window=Window(0.3, 1.1), length=None)
+    answer = find_jump(spec, library=JumpLibrary([]), explain=False, max_seconds=0.05)
+    assert answer.verdict == "undecided" and not answer.feasible
+    assert answer.sentence.startswith("No verdict: ") and answer.binding
+    stopped = find_jump(spec, library=JumpLibrary([]), explain=False, cancelled=lambda: True)
+    assert stopped.verdict == "cancelled" and "Cancelled" in stopped.sentence
+
+
+def test_intervals_are_shared_out():
+    assert shared_out(49) == (16, 7, 16, 10)
+    for total in range(20, 101):
+        counts = shared_out(total)
+        assert sum(counts) == total and min(counts) >= 3
+
+
 @pytest.mark.slow
 def test_too_high_a_sill_is_answered_with_the_largest():
     spec = JumpSpec(Window(0.75, 1.6), distance=0.15, intervals=COARSE)
-    answer = find_jump(spec)
-    assert not answer.feasible
+    answer = find_jump(spec, max_seconds=15)
+    assert not answer.feasible and answer.verdict in ("not found", "undecided")
     assert answer.largest_sill is not None and 0.2 < answer.largest_sill < 0.75
     assert "largest sill" in answer.sentence
 

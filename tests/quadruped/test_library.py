@@ -1,6 +1,7 @@
 """The library of plans and plan files: coverage, blending, round-trips, hostile content."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from colonnade.quadruped.certificate import clearance
 from colonnade.quadruped.errors import InputError
 from colonnade.quadruped.jump import optimise_jump
 from colonnade.quadruped.jump_spec import JumpSpec, Window
-from colonnade.quadruped.library import JumpLibrary, blend
+from colonnade.quadruped.library import JumpLibrary, blend, resampled
 from colonnade.quadruped.planfile import MAX_BYTES, PlanRows, from_mit, read_mit, rows_of, to_csv, to_mit, to_npz
+from colonnade.quadruped.robot import MINI_CHEETAH, with_payload
 
 
 def test_a_covered_window_is_answered_at_once(library):
@@ -41,6 +43,17 @@ def test_blends_are_good_guesses(library):
     assert plan.iterations < 120
     near = [p for p in library.plans if p.spec.distance == 0.15]
     assert blend(near[3], near[4], 0.0).cost == near[3].cost
+
+
+def test_a_plan_on_other_intervals(library, stored):
+    finer = resampled(stored, (20, 9, 20, 12))
+    assert not finer.solved and len(finer.t) == 62 and len(finer.tau) == 61
+    np.testing.assert_allclose(finer.ends, stored.ends)
+    np.testing.assert_allclose(finer.q[[0, -1]], stored.q[[0, -1]])
+    assert resampled(stored, stored.spec.intervals) is stored
+    heavier = JumpSpec(Window(0.1), distance=0.12, robot=with_payload(MINI_CHEETAH, 1.0), intervals=(20, 9, 20, 12))
+    assert library.interpolated(heavier).spec.intervals == (20, 9, 20, 12)
+    assert library.interpolated(replace(heavier, robot=MINI_CHEETAH.scaled(1.2))) is None
 
 
 def test_library_file_round_trip(library, tmp_path):

@@ -5,7 +5,10 @@ import pytest
 
 from colonnade.quadruped.errors import Cancelled
 from colonnade.quadruped.jump_spec import Window
-from colonnade.quadruped.mission import MissionConfig, navigate
+from colonnade.quadruped.learning import learn
+from colonnade.quadruped.library import standard_library
+from colonnade.quadruped.mission import Mission, MissionConfig, navigate
+from colonnade.quadruped.robot import MINI_CHEETAH
 from colonnade.quadruped.simulation import Diverged, Simulation
 from colonnade.quadruped.track import sample
 from colonnade.quadruped.trial import Disturbance, simulate_jump, wilson
@@ -48,6 +51,15 @@ def test_samples_pass_through_the_nodes(stored):
     assert (np.diff(reference.phase) >= 0).all()
 
 
+def test_learning_brings_the_take_off_nearer_to_the_plan(stored):
+    learned = learn(stored, 3)
+    assert learned.errors[-1] < 0.7 * learned.errors[0]
+    assert learned.correction.shape == (len(sample(stored).t), 3)
+    assert (learned.correction[sample(stored).phase >= 2] == 0).all()  # nothing pushes in flight
+    assert simulate_jump(stored, window=HEADLINE, correction=learned.correction).success
+    assert learn(stored, 1).errors[0] == learned.errors[0]
+
+
 def test_motor_envelope_is_enforced():
     sim = Simulation()
     sim.data.qvel[6:] = 39.0
@@ -87,6 +99,44 @@ def test_no_way_is_said_and_not_tried():
     assert result.metrics.outcome == "no path" and not result.metrics.success
     assert "cannot be reached" in result.metrics.cause
     assert result.metrics.contacts == 0
+
+
+def interrupted(change, **config):
+    """A mission in an open world in which `change(simulation)` happens after a second."""
+    world = World((0.0, -1.0, 4.0, 1.0), start=(0.7, 0.0, 0.0), goal=(3.4, 0.0))
+    missions = []
+
+    def watch(time, state):
+        if time > 1.0:
+            change(missions[0].sim)
+        return False
+
+    missions.append(Mission(world, MINI_CHEETAH, MissionConfig(**config), standard_library(), None, watch))
+    return missions[0].run().metrics
+
+
+def test_ends_are_told_apart():
+    fell = interrupted(lambda sim: sim.push((0.0, 60.0, 0.0)))
+    assert fell.outcome == "fell" and "while in state 'walk'" in fell.cause and not fell.success
+
+    def lose(sim):
+        sim.data.qvel[0] = np.nan
+
+    lost = interrupted(lose)
+    assert lost.outcome == "diverged" and "diverged at 1." in lost.cause
+    late = interrupted(lambda sim: None, longest=1.5)
+    assert late.outcome == "too long" and not late.success
+    tired = interrupted(lambda sim: None, replans=1)
+    assert tired.outcome == "stuck" and "Gave up after 1 plans" in tired.cause
+
+
+def test_no_progress_is_noticed():
+    def hold(sim):
+        sim.data.qvel[:2] = 0.0
+        sim.data.qpos[0] = 1.0
+
+    held = interrupted(hold, patience=1.0)
+    assert held.outcome in ("stuck", "fell") and held.cause
 
 
 def test_cancelling_ends_a_mission():

@@ -35,9 +35,9 @@ def dijkstra(cost, start, goal, jumps):
     return np.inf
 
 
-def world(seed, size=24, walls=0.25, jumps=6):
+def world(seed, size=24, walls=0.25, jumps=6, decades=0.6):
     rng = np.random.default_rng(seed)
-    cost = rng.uniform(1, 4, (size, size))
+    cost = 10 ** rng.uniform(0, decades, (size, size))
     cost[rng.uniform(size=cost.shape) < walls] = np.inf
     start, goal = (0, 0), (size - 1, size - 1)
     cost[start] = cost[goal] = 1.0
@@ -51,9 +51,9 @@ def world(seed, size=24, walls=0.25, jumps=6):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), walls=st.sampled_from([0.0, 0.2, 0.45]))
-def test_cost_equals_brute_force(seed, walls):
-    cost, start, goal, edges = world(seed, walls=walls)
+@given(seed=st.integers(0, 10_000), walls=st.sampled_from([0.0, 0.2, 0.45]), decades=st.sampled_from([0.0, 0.6, 8.0]))
+def test_cost_equals_brute_force(seed, walls, decades):
+    cost, start, goal, edges = world(seed, walls=walls, decades=decades)
     expected = dijkstra(cost, start, goal, edges)
     if not np.isfinite(expected):
         with pytest.raises(NoPath, match="cannot be reached"):

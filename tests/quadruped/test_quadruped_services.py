@@ -1,15 +1,17 @@
 """The services of this column on the contract, and what importing it loads."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 
 import numpy as np
 import pytest
 
-import colonnade.quadruped.services as edge
+import colonnade.quadruped.services  # noqa: F401 (registers them)
 from colonnade.errors import BadInput
-from colonnade.quadruped.film import film
 from colonnade.quadruped.robot import MINI_CHEETAH
 from colonnade.quadruped.world import random_world
 from colonnade.results import Figure, Table
@@ -59,7 +61,7 @@ def test_examples_are_valid():
         for values in found(name).examples.values():
             found(name).parse(values)
         assert found(name).unavailable() is None
-    assert edge.PAPER == "arXiv:2107.00773"
+        assert found(name).paper == "arXiv:2107.00773"
 
 
 def test_jump_answers_with_a_certificate(tmp_path):
@@ -113,31 +115,79 @@ def test_walk_bench(tmp_path):
     assert values["table"].rows[0][3] == pytest.approx(0.5, rel=0.08)
 
 
-def test_no_graphics_means_no_film_but_no_crash(tmp_path):
-    qpos = np.tile(np.concatenate([[0, 0, 0.3, 1, 0, 0, 0], np.zeros(12)]), (5, 1))
-    made = film(MINI_CHEETAH, (), np.linspace(0, 0.5, 5), qpos, tmp_path / "run", backends=("none",))
-    assert made.path is None and made.reason.startswith("No film: ")
-    empty = film(MINI_CHEETAH, (), np.zeros(0), np.zeros((0, 19)), tmp_path / "run")
-    assert empty.path is None
+def test_bad_commands_to_the_walk_are_refused():
+    for values, words in (
+        ({"speeds": [2.0]}, "speeds: every value must be from -1.5 to 1.5"),
+        ({"turns": [float("nan")]}, "turns"),
+        ({"speeds": [], "turns": [], "pushes": []}, "at least one"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            found("walk_bench").parse(values)
 
 
-@pytest.mark.slow
-def test_film_is_made_or_the_reason_said(tmp_path):
-    qpos = np.tile(np.concatenate([[0, 0, 0.3, 1, 0, 0, 0], np.tile([0, -0.8, 1.6], 4)]), (30, 1))
-    made = film(MINI_CHEETAH, (), np.linspace(0, 1, 30), qpos, tmp_path / "run")
-    assert (made.path is not None and made.path.stat().st_size > 1000) or made.reason.startswith("No film: ")
+def test_crossed_limits_are_refused_before_the_job_runs():
+    with pytest.raises(BadInput, match=r"lintel: must be above the sill at 0\.3 m, but is 0\.25 m"):
+        found("jump").parse({"sill": 0.3, "lintel": 0.25})
+    with pytest.raises(BadInput, match="longest"):
+        found("jump_map").parse({"shortest": 1.0, "longest": 0.9})
+
+
+def test_importing_the_module_does_not_depend_on_the_engines(monkeypatch):
+    from colonnade.quadruped.services import common
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert common.missing() == (
+        "The extra 'quadruped' is not installed (casadi, mujoco, quadprog, numba, scipy missing)."
+    )
 
 
 @pytest.mark.slow
 def test_jump_map(tmp_path):
     inputs = {"sills": 2, "lengths": 2, "highest": 0.15, "shortest": 0.8, "longest": 0.9}
-    _, values = outputs("jump_map", inputs, tmp_path / "run")
+    done, values = outputs("jump_map", inputs, tmp_path / "run")
     assert len(values["table"].rows) == 4
-    assert values["share"].value > 0
+    assert values["share"].value == 1.0
+    with zipfile.ZipFile(done.files / "plans.zip") as archive:
+        assert len(archive.namelist()) == 4
+
+
+def test_navigate_without_a_film(tmp_path):
+    world = {"bounds": [0, -1, 3, 1], "start": [0.6, 0, 0], "goal": [2.0, 0.2], "obstacles": []}
+    path = tmp_path / "world.json"
+    path.write_text(json.dumps(world))
+    done, values = outputs("navigate", {"world": str(path), "film": False}, tmp_path / "run")
+    assert values["success"] is True, values["outcome"]
+    assert "video" not in values and "animation" not in values
+    assert isinstance(values["run"], Figure) and isinstance(values["map"], Figure)
+    with np.load(done.files / "run.npz") as kept:
+        assert kept["qpos"].shape == (len(kept["t"]), 19)
+        assert np.hypot(*(kept["qpos"][-1, :2] - [2.0, 0.2])) < 0.1
 
 
 @pytest.mark.slow
-def test_navigate(tmp_path):
-    _, values = outputs("navigate", {"kind": "window", "film": False}, tmp_path / "run", seed=7)
+@pytest.mark.parametrize("seed", [7])
+def test_navigate_with_the_seed_of_the_documentation(tmp_path, seed):
+    done, values = outputs("navigate", {}, tmp_path / "run", seed=seed)
     assert values["success"] is True, values["outcome"]
-    assert isinstance(values["run"], Figure) and isinstance(values["map"], Figure)
+    assert dict(values["metrics"].rows)["jumps"] >= 1
+    assert values["video"].media_type == "video/mp4" and (done.files / "run.mp4").stat().st_size > 50_000
+
+
+@pytest.mark.slow
+def test_interrupting_stops_the_solver(tmp_path):
+    """Ctrl-C on the command line while IPOPT runs ends the job within seconds."""
+    code = (
+        "import colonnade.quadruped.services, colonnade.runner as runner;"
+        "from colonnade.service import _REGISTRY;"
+        "runner.get = lambda name: _REGISTRY[name];"
+        "asked = {'sill': 0.45, 'lintel': 0.66, 'max_seconds': 600.0};"
+        f"runner.run('quadruped.jump', asked, {str(tmp_path / 'run')!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    events = tmp_path / "run" / "events.jsonl"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (events.exists() and events.read_text()):
+        time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) != 0

@@ -14,6 +14,9 @@ import pytest
         "",
         ".affinity",
         ".examples",
+        "._space_shapes",
+        ".ligands",
+        ".prepare",
         ".residues",
         ".restraints",
         ".rotations",
@@ -21,6 +24,7 @@ import pytest
         ".structures",
         ".surface",
         ".tensor",
+        ".tensor_data",
         ".voxels",
     ],
 )

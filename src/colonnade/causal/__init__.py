@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "models": ["ModelConfig", "WorldModel"],
         "oracle": ["certificate", "expected_match", "interventional", "log_likelihood", "next_state"],
         "planning": ["Plans", "plan"],
+        "reward": ["RewardHead", "fit_reward"],
         "simulation": ["simulator"],
         "table": ["InterventionTable", "make_table", "read_table", "table_of"],
         "training": ["Curve", "fit"],

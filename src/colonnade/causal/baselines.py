@@ -135,10 +135,9 @@ def forbidden_push(world: PhysicsWorld, states: Array, actions: Array) -> tuple[
     """States if every push succeeded, and (rows,) where that differs: a free cell behind a block that is run into."""
     rows, neighbour = np.arange(len(states)), physics_tables(world).neighbour
     actor, direction = np.divmod(actions.astype(np.int64), 5)
-    target = neighbour[states[rows, actor], direction].astype(np.int64)
-    hit = (states == target[:, None]) & (direction > 0)[:, None] & (target >= 0)[:, None]
-    behind = np.where(hit.any(1), neighbour[np.maximum(target, 0), direction], -1)
-    free = (behind >= 0) & ~(states == behind[:, None]).any(1)
+    target = neighbour[states[rows, actor], direction]
+    behind, hit = neighbour[target, direction], states == target[:, None]
+    free = hit.any(1) & (behind != len(neighbour) - 1) & ~(states == behind[:, None]).any(1)
     out, other = states.copy(), hit.argmax(1)
     out[rows[free], actor[free]] = target[free]
     out[rows[free], other[free]] = behind[free]

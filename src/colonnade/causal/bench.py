@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from colonnade.causal.errors import CausalError, check_choice
+from colonnade.causal.errors import check_choice
 from colonnade.causal.world import ChemistryWorld, PhysicsWorld, World, graph_of
+
+if TYPE_CHECKING:
+    from colonnade.causal.data import Transitions
+    from colonnade.causal.models import WorldModel
 
 Array = NDArray[Any]
 STEPS = (1, 5, 10)
+PLAN_STEPS, PLAN_EPISODES = 5, 300
 PRESETS = ("quick", "structure", "paper")
 # Seconds of one core a gradient step of 256 transitions takes (measured, 5 objects), for the estimate shown first.
-SECONDS = {"flat": 0.025, "modular": 0.03, "gnn": 0.06, "csgnn": 0.05}
+SECONDS = {"flat": 0.025, "modular": 0.03, "gnn": 0.06, "csgnn": 0.05, "lstm": 0.09, "rim": 0.12, "scoff": 0.12}
 
 
 class Cell(BaseModel):
@@ -61,6 +65,14 @@ class Cell(BaseModel):
         options: dict[str, Any] = {"positions": self.positions, "min_edge_tv": self.min_edge_tv}
         return ChemistryWorld(graph=self.world, colors=self.colors, seed=self.seed, **options)
 
+    def make_model(self, world: World) -> WorldModel:
+        from colonnade.causal.models import WorldModel
+
+        return WorldModel.of(
+            world, seed=self.seed, transition=self.transition, dim=self.dim, hidden=self.hidden,
+            decoder=self.loss in ("ae", "vae"), variational=self.loss == "vae",
+        )  # fmt: skip
+
     @property
     def world_name(self) -> str:
         return f"physics{self.objects}" if self.world == "physics" else f"{self.world} {self.positions}"
@@ -72,7 +84,8 @@ class Cell(BaseModel):
     @property
     def seconds(self) -> float:
         """Rough cost in seconds of one core."""
-        return 15 + self.updates * self.batch / 256 * SECONDS[self.transition]
+        painting = 0.2 if self.loss in ("ae", "vae") else 0.0
+        return 15 + self.updates * self.batch / 256 * (SECONDS[self.transition] + painting)
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,7 @@ def preset(name: str, seeds: Sequence[int] = (0,)) -> list[Cell]:
         if name == "quick":
             plain: dict[str, Any] = {"loss": "contrastive", "balance": 0.0, "updates": 300, "seed": seed}
             cells += [Cell(transition=t, **plain) for t in ("flat", "modular", "csgnn")]
-            cells += [Cell(updates=1000, seed=seed)]
+            cells += [Cell(transition="flat", loss="ae", balance=0.0, updates=150, seed=seed), Cell(seed=seed)]
             cells += [Cell(world="chain5", transition=t, updates=300, seed=seed) for t in ("flat", "gnn")]
         elif name == "structure":
             both = itertools.product((3, 5), ("flat", "modular", "csgnn"))
@@ -136,14 +149,13 @@ def run_cell(cell: Cell) -> CellResult:
 
     from colonnade.causal.evaluation import evaluate
     from colonnade.causal.influence import auroc, influence_matrix
-    from colonnade.causal.models import WorldModel
     from colonnade.causal.training import fit
 
     torch.set_num_threads(1)
     world = cell.make_world()
     train = world.collect(cell.episodes, 100, seed=3 * cell.seed + 1)
     test = world.collect(max(cell.test_rows, 1000), max(STEPS), seed=3 * cell.seed + 2)
-    model = WorldModel.of(world, seed=cell.seed, transition=cell.transition, dim=cell.dim, hidden=cell.hidden)
+    model = cell.make_model(world)
     curve = fit(
         model,
         train,
@@ -159,7 +171,7 @@ def run_cell(cell: Cell) -> CellResult:
     off = ~np.eye(len(truth), dtype=bool)
     return CellResult(
         cell,
-        [score_row(one) for one in scores],
+        [score_row(one) | planned(one.name, world, cell, model, train) for one in scores],
         influence.tolist(),
         truth.tolist(),
         auroc(influence[off], truth[off])[0],
@@ -169,16 +181,24 @@ def run_cell(cell: Cell) -> CellResult:
     )
 
 
-COLUMNS = {
-    "H@1": "Own prediction nearest to the true next state among all predictions, ties in favour: the paper's metric",
-    "strict": "The same, ties against",
-    "MRR": "Mean reciprocal rank",
-    "interaction": "Nearer to what happened than to what would have happened had objects not acted on each other",
-    "restraint": "On blocked pushes: nearer to what happened than to the push that weights forbid",
-    "counterfactual": "Nearer to what happened than to what any of 8 other actions would have done, noise kept",
-    "excess nats": "Log-likelihood lost against the exact law",
-    "MCC": "How well slots hold the true variables",
-}
+def planned(name: str, world: World, cell: Cell, model: WorldModel, train: Transitions) -> dict[str, float | None]:
+    """Planning of one row of the table, and how well its model repaints frames."""
+    from colonnade.causal.evaluation import reconstruction
+    from colonnade.causal.planning import plan
+    from colonnade.causal.reward import fit_reward
+
+    options: dict[str, Any] = {"steps": PLAN_STEPS, "episodes": PLAN_EPISODES, "seed": cell.seed}
+    row: dict[str, float | None] = {"by reward head": None, "reconstruction": None}
+    if name == cell.model_name:
+        done = plan(world, "model", model=model, **options)
+        head = fit_reward(model, train, updates=500, seed=cell.seed)
+        row["by reward head"] = 100 * float(plan(world, "model", model=model, head=head, **options).success.mean())
+        row["reconstruction"] = reconstruction(model, train) if model.decoder else None
+    elif name in ("oracle", "no interaction"):
+        done = plan(world, name, **options)  # type: ignore[arg-type]
+    else:  # who sees no difference between actions takes any
+        done = plan(world, "random", **options)
+    return {"plan reward": float(done.reward.mean()), "plan success": 100 * float(done.success.mean())} | row
 
 
 def score_row(score: Any) -> dict[str, Any]:
@@ -191,104 +211,3 @@ def score_row(score: Any) -> dict[str, Any]:
         "excess nats": score.excess_nats, "MCC": score.mcc, "distinct states": score.distinct,
     }  # fmt: skip
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """All cells' rows, averaged over seeds with bootstrap intervals."""
-
-    results: list[CellResult]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row for each world and predictor: means over seeds, `low`/`high` intervals of H@1 at 1 and interaction.
-
-        Raises:
-            CausalError: there is no result.
-        """
-        from colonnade.causal.metrics import bootstrap_interval
-
-        if not self.results:
-            raise CausalError("a leaderboard needs at least one result.")
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for result in self.results:
-            for row in result.rows:
-                own = row["predictor"] == result.cell.model_name
-                key = (result.cell.world_name, row["predictor"])
-                seen = groups.setdefault(key, [])
-                if own or all(other["seed"] != result.cell.seed for other in seen):  # baselines once a seed
-                    extra = {"seed": result.cell.seed, "AUROC": 100 * result.auroc if own else None}
-                    seen.append(row | extra)
-        out = []
-        for (world, predictor), rows in groups.items():
-            merged: dict[str, Any] = {"world": world, "predictor": predictor, "seeds": len(rows)}
-            for name in rows[0]:
-                values = [row[name] for row in rows if row[name] is not None]
-                if name not in ("predictor", "seed"):
-                    merged[name] = float(np.mean(values)) if values else None
-            for name in ("H@1 at 1", "interaction"):
-                values = [row[name] for row in rows if row[name] is not None]
-                low, high = bootstrap_interval(np.array(values)) if values else (None, None)
-                merged |= {f"{name} low": low, f"{name} high": high}
-            out.append(merged)
-        return sorted(out, key=lambda row: (row["world"], row["predictor"] in BASELINES, row["predictor"]))
-
-    def to_html(self) -> str:
-        """A self-contained page: the table, curves, and true beside inferred graphs."""
-        import plotly.io as pio
-
-        rows = self.rows()
-        names = [name for name in rows[0] if not name.endswith((" low", " high"))]
-        head = "".join(f'<th title="{html.escape(_meaning(name))}">{html.escape(name)}</th>' for name in names)
-        body = "".join(
-            f'<tr class="{"base" if row["predictor"] in BASELINES else ""}">'
-            + "".join(f"<td>{_cell(row[name])}</td>" for name in names)
-            + "</tr>"
-            for row in rows
-        )
-        plots: list[str] = []
-        for title, figure in self.figures().items():
-            code = pio.to_html(figure, full_html=False, include_plotlyjs=not plots)
-            plots.append(f"<h2>{html.escape(title)}</h2>{code}")
-        notes = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}.</dd>" for k, v in COLUMNS.items())
-        return (
-            "<!doctype html><html lang=en><meta charset=utf-8><title>Causal benchmark</title><style>"
-            "body{font:15px system-ui;margin:2em;max-width:80em}td,th{padding:.25em .6em;text-align:right}"
-            "td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.base{color:#666;font-style:italic}"
-            "table{border-collapse:collapse;display:block;overflow:auto}tr{border-bottom:1px solid #ddd}</style>"
-            "<h1>Leaderboard</h1><p>Percentages, but nats. In italics: the oracle's ceiling, and predictors that know "
-            f"nothing of causes.</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            f"<dl>{notes}</dl>{''.join(plots)}</html>"
-        )
-
-    def figures(self) -> dict[str, Any]:
-        """Plotly figures by title."""
-        from colonnade.causal.plots import bars, curve_figure, graph_figure
-
-        rows, out = self.rows(), {}
-        for world in dict.fromkeys(row["world"] for row in rows):
-            here = [row for row in rows if row["world"] == world]
-            lines = {row["predictor"]: (STEPS, [row[f"H@1 at {k}"] for k in STEPS]) for row in here}
-            out[f"H@1 by steps, {world}"] = curve_figure(lines, "steps", "H@1 (%)")
-            kinds = ("interaction", "restraint", "counterfactual")
-            groups = {k: {row["predictor"]: row[k] for row in here if row[k] is not None} for k in kinds}
-            out[f"What H@1 does not show, {world}"] = bars({k: v for k, v in groups.items() if v}, "%")
-        for result in self.results:
-            truth, matrix = np.array(result.truth), np.array(result.influence)
-            count = int(truth.sum())
-            cut = np.sort(matrix[~np.eye(len(matrix), dtype=bool)])[-count] if count else np.inf
-            title = f"True and inferred, {result.cell.world_name}, {result.cell.model_name}, seed {result.cell.seed}"
-            out[title] = graph_figure((matrix >= cut) & ~np.eye(len(matrix), dtype=bool), truth=truth, labels=matrix)
-        return out
-
-
-BASELINES = ("oracle", "no interaction", "identity", "marginal")
-
-
-def _meaning(name: str) -> str:
-    return next((text for key, text in COLUMNS.items() if name.startswith(key)), name)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.1f}" if isinstance(value, float) else html.escape(str(value))

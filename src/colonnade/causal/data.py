@@ -95,9 +95,24 @@ class Transitions:
 
     def pairs(self, rows: Array, out: Array | None = None) -> Array:
         """(2 rows, size, size, 3) uint8: all frames before, then all frames after; into `out` when given."""
+        return self.sequence(rows, 1, out)
+
+    def sequence(self, rows: Array, steps: int, out: Array | None = None) -> Array:
+        """((steps + 1) rows, size, size, 3) uint8: all frames before, then all one step later, and so on.
+
+        Raises:
+            CausalError: an episode ends before that.
+        """
         episode, step = self.index[rows].T
-        states = np.concatenate([self.states[episode, step], self.states[episode, step + 1]])
-        return self.draw(np.concatenate([episode, episode]), states, out)
+        if len(rows) and step.max() + steps >= self.states.shape[1]:
+            raise CausalError(f"steps must be at most {self.states.shape[1] - 1 - step.max()} here, but are {steps}.")
+        states = np.concatenate([self.states[episode, step + k] for k in range(steps + 1)])
+        return self.draw(np.tile(episode, steps + 1), states, out)
+
+    def actions_from(self, rows: Array, steps: int) -> Array:
+        """(rows, steps) int64 actions from the transitions on."""
+        episode, step = self.index[rows].T
+        return np.asarray(self.actions[episode[:, None], step[:, None] + np.arange(steps)], np.int64)
 
     def draw(self, episodes: Array, states: Array, out: Array | None = None) -> Array:
         """(rows, size, size, 3) uint8 frames of states (rows, n) in the look of their episodes.
@@ -114,10 +129,10 @@ class Transitions:
         fixed = self.fixed[episodes]
         physics = isinstance(self.world, PhysicsWorld)
         cell, colour = (states, fixed) if physics else (fixed, states)
-        lut = np.tile(self.world.lut, (1, 12))
         kernels().draw(
-            0, rows, np.ascontiguousarray(cell), np.ascontiguousarray(colour), self.shapes[episodes], lut,
-            sprites.runs(), size // sprites.CELL, out.reshape(-1), np.zeros_like(states), np.ones(rows, bool),
+            0, rows, np.ascontiguousarray(cell), np.ascontiguousarray(colour), self.shapes[episodes],
+            sprites.ink(self.world.lut), sprites.canvas(size // sprites.CELL), out.reshape(-1), np.empty_like(states),
+            np.empty_like(states), np.ones(rows, bool),
         )  # fmt: skip
         return out
 
@@ -235,7 +250,6 @@ def _seek(world: World, cell: Array, actions: Array, rng: np.random.Generator) -
     assert isinstance(world, PhysicsWorld)
     target = physics_tables(world).neighbour[cell]
     against = (target[..., None] == cell[:, None, None, :]).any(3)
-    against[:, :, 0] = False
     options = against.reshape(len(cell), -1)
     chosen = (options * rng.random(options.shape)).argmax(1)
     use = options.any(1) & (rng.random(len(cell)) < 0.5)

@@ -1,4 +1,4 @@
-"""The worlds' laws of motion and their drawing, compiled by numba.
+"""The worlds' laws of motion, compiled by numba (their drawing is in `painting`).
 
 Every function works on the sub-environments `lo <= b < hi` of arrays whose first axis is the batch, releases the GIL,
 and allocates nothing that outlives it. `kernels_numpy` has the same functions with the same results, bit for bit.
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.causal.events import HELD, INVALID, MOVED, NOTHING, PUSHED, WALL
+from colonnade.causal.painting import draw
 
 U64 = NDArray[np.uint64]
 U8 = NDArray[np.uint8]
@@ -26,7 +27,12 @@ def jit(function: F) -> F:
     return cast(F, numba.njit(cache=True, nogil=True)(function))
 
 
-@jit
+def inlined(function: F) -> F:
+    """Compiled into its callers: a call that hands over the tables counts references to each, and takes 100 ns."""
+    return cast(F, numba.njit(cache=True, nogil=True, forceinline=True)(function))
+
+
+@inlined
 def uniform(key: Any, counter: Any) -> float:
     """The `counter`-th number in [0, 1) of the stream `key` (both uint64)."""
     z = key + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -46,32 +52,30 @@ def _choose(key: Any, counter: Any, count: int, out: Any, size: int) -> None:
         out[i] = pool[i]
 
 
-@jit
+@inlined
 def _push(cell: Any, weight: Any, b: int, action: int, neighbour: Any, n: int) -> int:
-    """Apply one action to the cells of sub-environment `b`; returns what happened."""
+    """Apply one action to the cells of sub-environment `b`; returns what happened.
+
+    Without branches: which of them is taken is random, and a wrong guess costs more than all the arithmetic.
+    """
     a = np.uint32(action)  # unsigned: division and indexing then need no test for a sign
     actor, direction = a // np.uint32(5), a % np.uint32(5)
+    outside = neighbour.shape[0] - 1
     target = neighbour[cell[b, actor], direction]
-    if direction == 0 or target < 0:
-        return NOTHING
-    other = -1
-    for j in range(n):
-        if cell[b, j] == target:
-            other = j
-    if other < 0:
-        cell[b, actor] = target
-        return MOVED
-    if weight[b, actor] <= weight[b, other]:
-        return HELD
     behind = neighbour[target, direction]
-    if behind < 0:
-        return WALL
+    other, full = -1, False
     for j in range(n):
-        if cell[b, j] == behind:
-            return INVALID
-    cell[b, other] = behind
-    cell[b, actor] = target
-    return PUSHED
+        other = j if cell[b, j] == target else other
+        full |= cell[b, j] == behind
+    inside, hit = target != outside, other >= 0
+    met = np.uint32(other if hit else 0)
+    heavier, room = weight[b, actor] > weight[b, met], behind != outside
+    pushed = hit & heavier & room & (not full)
+    cell[b, met] = behind if pushed else cell[b, met]
+    cell[b, actor] = target if inside & (pushed | (not hit)) else cell[b, actor]
+    blocked = WALL if not room else INVALID if full else PUSHED
+    contact = blocked if heavier else HELD
+    return NOTHING if not inside else contact if hit else MOVED
 
 
 @jit
@@ -100,7 +104,7 @@ def physics_reset(
         if not mask[b]:
             continue
         k, c = key[b], counter[b]
-        _choose(k, c, t.neighbour.shape[0], cell[b], n)
+        _choose(k, c, t.neighbour.shape[0] - 1, cell[b], n)
         c += np.uint64(n)
         if by_colour or t.fixed_shapes:
             _choose(k, c, t.colours, colour[b], n)
@@ -142,17 +146,16 @@ def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U
 
 
 @jit
-def physics_distance(lo: int, hi: int, cell: U8, goal: U8, grid: int, out: Any) -> None:
+def physics_distance(lo: int, hi: int, cell: U8, goal: U8, t: Any, out: Any) -> None:
     """Sum over objects of the L1 distance to the goal, in cells."""
     for b in range(lo, hi):
         total = 0
         for i in range(cell.shape[1]):
-            p, q = int(cell[b, i]), int(goal[b, i])
-            total += abs(p // grid - q // grid) + abs(p % grid - q % grid)
+            total += t.distance[cell[b, i], goal[b, i]]
         out[b] = total
 
 
-@jit
+@inlined
 def _resample(b: int, key: Any, counter: Any, value: U8, past: U8, noise: Any, node: int, t: Any, start: bool) -> None:
     """Draw one variable from its law given its parents; at the start lagged parents count as they are now."""
     row = 0
@@ -163,43 +166,44 @@ def _resample(b: int, key: Any, counter: Any, value: U8, past: U8, noise: Any, n
     noise[b, node] = u
     base = t.offset[node] + row * t.colors
     k = 0
-    while k < t.colors - 1 and u >= t.cumulative[base + k]:
-        k += 1
+    for c in range(t.colors - 1):  # counted, not searched: a search ends where no processor expects it
+        k += u >= t.cumulative[base + c]
     value[b, node] = k
 
 
-@jit
+@inlined
 def _intervene(
     b: int, key: Any, counter: Any, action: int, value: U8, past: U8, touched: Any, noise: Any, t: Any
 ) -> None:
     """do(variable = colour), then redraw, in order, what the change reaches now: Ke et al., section 4.2."""
-    n = value.shape[1]
-    target = action // t.colors
-    hit = 1 << target
-    now = hit
+    chosen = np.uint32(action)
+    target, colour = chosen // np.uint32(t.colors), chosen % np.uint32(t.colors)
     if past.shape[1] == 0:
-        value[b, target] = action % t.colors
-    for i in range(n):
-        node = t.order[i]
-        if node == target:
-            continue
-        reached = False
-        for e in range(t.first_edge[node], t.first_edge[node + 1]):
-            source = now if t.lag[e] == 0 else touched[b, t.lag[e] - 1]
-            reached |= (source >> t.parent[e]) & 1 == 1
-        if reached:
-            now |= 1 << node
-    if past.shape[1] > 0:
-        for lag in range(past.shape[1] - 1, 0, -1):
-            past[b, lag] = past[b, lag - 1]
-            touched[b, lag] = touched[b, lag - 1]
-        past[b, 0] = value[b]
-        touched[b, 0] = now
-        value[b, target] = action % t.colors
-    for i in range(n):
-        node = t.order[i]
+        value[b, target] = colour
+        for i in range(1, t.below[target, 0] + 1):
+            _resample(b, key, counter, value, past, noise, t.below[target, i], t, False)
+        return
+    now = _touched(b, int(target), touched, t)
+    for lag in range(past.shape[1] - 1, 0, -1):
+        past[b, lag] = past[b, lag - 1]
+        touched[b, lag] = touched[b, lag - 1]
+    past[b, 0] = value[b]
+    touched[b, 0] = now
+    value[b, target] = colour
+    for node in t.order:
         if node != target and (now >> node) & 1:
             _resample(b, key, counter, value, past, noise, node, t, False)
+
+
+@inlined
+def _touched(b: int, target: Any, touched: Any, t: Any) -> int:
+    """Bits of the variables that an intervention, and what earlier ones touched, reach now by edges of any lag."""
+    now: int = 1 << target
+    for node in t.order:
+        for e in range(t.first_edge[node], t.first_edge[node + 1]):
+            source = now if t.lag[e] == 0 else touched[b, t.lag[e] - 1]
+            now |= ((source >> t.parent[e]) & 1) << node
+    return now
 
 
 @jit
@@ -259,39 +263,18 @@ def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
 
 
 @jit
-def draw(
-    lo: int, hi: int, cell: U8, colour: U8, shape: U8, lut: U8, runs: Any, grid: int, frame: U8, drawn: U8, whole: Any
-) -> None:
-    """Paint frames, (batch * 3 * (10 grid)^2,) flat; later objects over earlier ones.
+def count_nearer(distance: Any, low: Any, high: Any, weight: Any, nearer: Any, within: Any) -> None:
+    """For each row: the weight of the columns below `low`, and how many columns lie from `low` to `high`."""
+    for i in range(distance.shape[0]):
+        sure, unsure = np.int32(0), np.int32(0)
+        for j in range(distance.shape[1]):
+            below = distance[i, j] < low[i]
+            sure += weight[j] if below else np.int32(0)
+            unsure += np.int32(distance[i, j] <= high[i]) - np.int32(below)
+        nearer[i], within[i] = sure, unsure
 
-    `lut` (colours, 36) holds each RGB 12 times, so that a run of pixels is one copy. `drawn` holds the cells that
-    `frame` shows now and is brought up to date; where `whole` is false only what changed cells is wiped before all
-    objects are painted again, which gives the same pixels as a whole redraw. Indices are unsigned throughout: signed
-    ones are tested for wrapping at every byte and keep the copies from being vectorised (three times slower).
-    """
-    n, width = cell.shape[1], np.uint64(10 * grid)
-    three, ten, eleven = np.uint64(3), np.uint64(10), np.uint64(11)
-    size = three * width * width
-    for b in range(lo, hi):
-        base = np.uint64(b) * size
-        if whole[b]:
-            for q in range(size):
-                frame[base + q] = 0
-        else:
-            for i in range(n):
-                if drawn[b, i] != cell[b, i]:
-                    top, left = np.uint64(drawn[b, i] // grid) * ten, np.uint64(drawn[b, i] % grid) * ten
-                    count = three * min(eleven, width - left)
-                    for r in range(top, min(top + eleven, width)):
-                        at = base + three * (r * width + left)
-                        for q in range(count):
-                            frame[at + q] = 0
-        for i in range(n):
-            top, left = np.uint64(cell[b, i] // grid) * ten, np.uint64(cell[b, i] % grid) * ten
-            drawn[b, i] = cell[b, i]
-            form, tint = shape[b, i], colour[b, i]
-            for r in range(min(eleven, width - top)):
-                start, stop = np.uint64(runs[form, r, 0]), min(np.uint64(runs[form, r, 1]), width - left)
-                at = base + three * ((top + r) * width + left + start)
-                for q in range(three * (stop - start) if stop > start else np.uint64(0)):
-                    frame[at + q] = lut[tint, q]
+
+__all__ = [
+    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset",
+    "physics_roll", "physics_step", "uniform",
+]  # fmt: skip

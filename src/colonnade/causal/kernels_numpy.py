@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.causal.events import HELD, INVALID, MOVED, NOTHING, PUSHED, WALL
+
 Array = NDArray[Any]
 Law = Callable[[int, Array], Array]  # (variable, parent values) -> probabilities
 
@@ -43,21 +45,19 @@ def _choose(key: Array, counter: Array, count: int, size: int) -> Array:
 
 def _push(cell: Array, weight: Array, action: Array, neighbour: Array) -> Array:
     """Apply actions (rows,) to cells (rows, n) in place; returns what happened."""
-    rows, action = np.arange(len(cell)), action.astype(np.int64)
+    rows, action, outside = np.arange(len(cell)), action.astype(np.int64), len(neighbour) - 1
     actor, direction = action // 5, action % 5
-    target = neighbour[cell[rows, actor], direction].astype(np.int64)
-    active = (direction > 0) & (target >= 0)
-    occupied = active[:, None] & (cell == target[:, None])
-    hit = occupied.any(1)
-    other = occupied.shape[1] - 1 - occupied[:, ::-1].argmax(1)
-    heavier = weight[rows, actor] > weight[rows, other]
-    behind = np.where(hit, neighbour[np.where(hit, target, 0), direction], -1).astype(np.int64)
+    target = neighbour[cell[rows, actor], direction]
+    behind = neighbour[target, direction]
+    occupied = cell == target[:, None]
+    hit, inside = occupied.any(1), target != outside
+    met = occupied.argmax(1)
+    heavier, room = weight[rows, actor] > weight[rows, met], behind != outside
     full = (cell == behind[:, None]).any(1)
-    event = np.zeros(len(cell), np.uint8)
-    event[active & ~hit] = 1
-    event[hit] = np.where(~heavier, 3, np.where(behind < 0, 4, np.where(full, 5, 2)))[hit]
-    pushed, moved = event == 2, (event == 1) | (event == 2)
-    cell[rows[pushed], other[pushed]] = behind[pushed]
+    blocked = np.where(~heavier, HELD, np.where(~room, WALL, np.where(full, INVALID, PUSHED)))
+    event = np.where(~inside, NOTHING, np.where(hit, blocked, MOVED)).astype(np.uint8)
+    pushed, moved = event == PUSHED, (event == MOVED) | (event == PUSHED)
+    cell[rows[pushed], met[pushed]] = behind[pushed]
     cell[rows[moved], actor[moved]] = target[moved]
     return event
 
@@ -68,7 +68,7 @@ def physics_reset(
 ) -> None:  # fmt: skip
     at, n = lo + np.flatnonzero(mask[lo:hi]), cell.shape[1]
     k, c = key[at], counter[at].copy()
-    cell[at] = _choose(k, c, len(t.neighbour), n)
+    cell[at] = _choose(k, c, len(t.neighbour) - 1, n)
     c += np.uint64(n)
     by_colour = len(t.weight_of_colour) > 0
     if by_colour or t.fixed_shapes:
@@ -111,9 +111,8 @@ def physics_roll(
         states[s + 1, lo:hi] = cell[lo:hi]
 
 
-def physics_distance(lo: int, hi: int, cell: Array, goal: Array, grid: int, out: Array) -> None:
-    p, q = cell[lo:hi].astype(np.int64), goal[lo:hi].astype(np.int64)
-    out[lo:hi] = (np.abs(p // grid - q // grid) + np.abs(p % grid - q % grid)).sum(1)
+def physics_distance(lo: int, hi: int, cell: Array, goal: Array, t: Any, out: Array) -> None:
+    out[lo:hi] = t.distance[cell[lo:hi], goal[lo:hi]].sum(1, dtype=np.int64)
 
 
 def _values(u: Array, cumulative: Array) -> Array:
@@ -202,22 +201,26 @@ def matches(lo: int, hi: int, value: Array, goal: Array, out: Array) -> None:
     out[lo:hi] = (value[lo:hi] == goal[lo:hi]).sum(1)
 
 
+def count_nearer(distance: Array, low: Array, high: Array, weight: Array, nearer: Array, within: Array) -> None:
+    below = distance < low[:, None]
+    nearer[:] = below.astype(np.float32) @ weight.astype(np.float32)
+    within[:] = np.count_nonzero(distance <= high[:, None], axis=1) - np.count_nonzero(below, axis=1)
+
+
 def draw(
-    lo: int, hi: int, cell: Array, colour: Array, shape: Array, lut: Array, runs: Array, grid: int, frame: Array,
-    drawn: Array, whole: Array,
+    lo: int, hi: int, cell: Array, colour: Array, shape: Array, ink: Array, canvas: Any, frame: Array, drawn: Array,
+    tinted: Array, whole: Array,
 ) -> None:  # fmt: skip
-    width, rows = 10 * grid, np.arange(lo, hi)
-    frame = frame.reshape(len(cell), -1)
+    rows, frame = np.arange(lo, hi), frame.reshape(len(cell), -1)
     frame[lo:hi] = 0
-    column = np.arange(11)
+    masks, inks = canvas.masks.reshape(-1, 11, 33) > 0, ink.reshape(-1, 33)
+    row, byte = np.arange(11), np.arange(33)
     for i in range(cell.shape[1]):
-        run = runs[shape[lo:hi, i]]
-        covered = (column >= run[:, :, :1]) & (column < run[:, :, 1:])
-        at = cell[lo:hi, i].astype(np.int64)
-        y, x = (at // grid * 10)[:, None] + column, (at % grid * 10)[:, None] + column
-        covered &= (y < width)[:, :, None] & (x < width)[:, None, :]
+        at = cell[lo:hi, i]
+        covered = masks[shape[lo:hi, i]] & (row < canvas.rows[at, None])[:, :, None]
+        covered[:, :, 30:] &= canvas.wide[at, None, None]
         b, r, c = np.nonzero(covered)
-        pixel = 3 * (y[b, r] * width + x[b, c])
-        for channel in range(3):
-            frame[rows[b], pixel + channel] = lut[colour[rows[b], i], channel]
-    drawn[lo:hi] = cell[lo:hi]
+        frame[rows[b], canvas.corner[at[b]].astype(np.int64) + r * int(canvas.stride) + byte[c]] = inks[
+            colour[rows[b], i], byte[c]
+        ]
+    drawn[lo:hi], tinted[lo:hi] = cell[lo:hi], colour[lo:hi]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.causal.errors import CausalError
+from colonnade.causal.simulation import kernels
 
 Array = NDArray[Any]
-BLOCK = 256  # rows of the distance matrix held at a time
+BLOCK = 128  # rows of the distance matrix held at a time
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def ranking(predicted: Array, true: Array, codes: Array | None = None) -> Rankin
     state = _groups(t) if codes is None else np.unique(np.asarray(codes), return_inverse=True)[1].ravel()
     column_of = _groups(p)
     _, first = np.unique(column_of, return_index=True)
-    candidates, count = p[first], np.bincount(column_of)
+    candidates, count = p[first], np.bincount(column_of).astype(np.int32)
     pairs = _groups(np.stack([state, _groups(t), column_of], 1).astype(np.float64))
     asked, where = np.unique(pairs, return_index=True)
     # How many of a column's predictions were made for a given state.
@@ -97,18 +98,24 @@ def _rank_block(
     terms = 4 * (t.shape[1] + 8)
     slack = (np.sqrt(norm.max() * own_norm) + norm.max() + np.abs(base)) * (terms * np.finfo(np.float32).eps)
     slack += own_norm * (terms * np.finfo(np.float64).eps)
-    nearer = distance < (base - slack)[:, None].astype(np.float32)
-    unsure = distance <= (base + slack)[:, None].astype(np.float32)
-    unsure ^= nearer
-    rank += np.count_nonzero(nearer, axis=1) if count.max() == 1 else nearer @ count
-    row, column = np.nonzero(unsure)
+    low, high = (base - slack).astype(np.float32), (base + slack).astype(np.float32)
+    within = np.empty(len(t), np.int64)
+    kernels().count_nearer(distance, low, high, count, rank, within)
+    several = np.flatnonzero(within > 1)  # one is the row's own prediction
+    row, column = np.nonzero((distance[several] >= low[several, None]) & (distance[several] <= high[several, None]))
+    row = several[row]
     for part in (slice(k, k + 1_000_000) for k in range(0, len(row), 1_000_000)):
         r, c = row[part], column[part]
         found = ((t[r] - candidates[c]) ** 2).sum(1)
         np.add.at(rank, r[found < exact[r]], count[c[found < exact[r]]])
         even = found == exact[r]
+        np.add.at(tied, r[even], count[c[even]])
         for i, j in zip(r[even].tolist(), c[even].tolist(), strict=True):
-            tied[i] += count[j] - by_state.get((j, int(state[i])), 0)
+            tied[i] -= by_state.get((j, int(state[i])), 0)
+    alone = within == 1
+    tied[alone] = [
+        count[j] - by_state.get((j, i), 0) for i, j in zip(state[alone].tolist(), own[alone].tolist(), strict=True)
+    ]
 
 
 def _flat(values: Array) -> Array:

@@ -41,7 +41,7 @@ class ModelConfig(BaseModel):
     size: int = Field(50, ge=20, le=120, multiple_of=10)
     dim: int = Field(16, ge=1, le=128)
     hidden: int = Field(128, ge=16, le=1024)
-    transition: Literal["flat", "modular", "gnn", "csgnn"] = "gnn"
+    transition: Literal["flat", "modular", "gnn", "csgnn", "lstm", "rim", "scoff"] = "gnn"
     encoder: Literal["small", "medium", "large"] = "small"
     decoder: bool = False
     variational: bool = False
@@ -93,6 +93,9 @@ class WorldModel(nn.Module):
     Args:
         config: its shape.
         seed: of the initial weights.
+
+    Attributes:
+        details: what `save` was told beside the weights, e.g. the training `world` as JSON.
     """
 
     MAPS: ClassVar[dict[str, int]] = {"small": 10, "medium": 5, "large": 1}
@@ -100,6 +103,7 @@ class WorldModel(nn.Module):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.details: dict[str, str] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._build()
@@ -154,8 +158,13 @@ class WorldModel(nn.Module):
             raise CausalError(f"frames must have shape (batch, {size}, {size}, 3), but have {tuple(tensor.shape)}.")
         return tensor
 
-    def predict(self, z: Tensor, action: Tensor | Array) -> Tensor:
-        """Next slots (batch, n, dim) of slots and actions (batch,).
+    @property
+    def recurrent(self) -> bool:
+        """Whether the transition has a memory."""
+        return bool(getattr(self.transition, "recurrent", False))
+
+    def step(self, z: Tensor, action: Tensor | Array, memory: Any = None) -> tuple[Tensor, Any]:
+        """Next slots (batch, n, dim) of slots and actions (batch,), and the memory for the step after.
 
         Raises:
             CausalError: an action out of range.
@@ -164,14 +173,21 @@ class WorldModel(nn.Module):
         top = self.config.slots * self.config.per_object
         if len(tensor) and not (int(tensor.min()) >= 0 and int(tensor.max()) < top):
             raise CausalError(f"actions must be from 0 to {top - 1}, but reach from {tensor.min()} to {tensor.max()}.")
-        result: Tensor = z + self.transition(z, action_slots(tensor, self.config.slots, self.config.per_object))
-        return result
+        routed = action_slots(tensor, self.config.slots, self.config.per_object)
+        if not self.recurrent:
+            return z + self.transition(z, routed), None
+        change, memory = self.transition(z, routed, memory)
+        return z + change, memory
+
+    def predict(self, z: Tensor, action: Tensor | Array) -> Tensor:
+        """Next slots (batch, n, dim), with nothing remembered; see `step`."""
+        return self.step(z, action)[0]
 
     def rollout(self, z: Tensor, actions: Tensor | Array) -> Tensor:
         """(batch, steps, n, dim) slots after each of actions (batch, steps)."""
-        out = []
+        out, memory = [], None
         for step in range(actions.shape[1]):
-            z = self.predict(z, actions[:, step])
+            z, memory = self.step(z, actions[:, step], memory)
             out.append(z)
         return torch.stack(out, 1)
 
@@ -207,13 +223,15 @@ class WorldModel(nn.Module):
 
         try:
             with safe_open(str(path), framework="pt") as stored:
-                config = json.loads((stored.metadata() or {})["config"])
+                details = dict(stored.metadata() or {})
+                config = json.loads(details.pop("config"))
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             model = cls(ModelConfig(**config))
             model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:120]
             raise CausalError(f"{Path(path).name!r} does not hold a world model that fits ({reason}).") from None
+        model.details = details
         return model.eval()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def ges(table: InterventionTable, alpha: float, allowed: Array, needed: Array, m
 
 def notears(table: InterventionTable, alpha: float, allowed: Array, needed: Array, max_lag: int) -> Found:
     """Linear NOTEARS (Zheng et al. 2018) by gCastle, on standardised columns (its raw scale would leak the order)."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _own_precision():
         from castle.algorithms.gradient.notears.linear import Notears
 
         scaled = (table.values - table.values.mean(0)) / table.values.std(0)
@@ -93,6 +94,18 @@ def notears(table: InterventionTable, alpha: float, allowed: Array, needed: Arra
     out.strength[:] = weight
     out.adjacency[:] = np.abs(weight) >= NOTEARS_THRESHOLD
     return out
+
+
+@contextlib.contextmanager
+def _own_precision() -> Iterator[None]:
+    """gCastle makes float64 torch's default for the whole process; leave it as it was."""
+    import torch
+
+    before = torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def pcmci(table: InterventionTable, alpha: float, allowed: Array, needed: Array, max_lag: int) -> Found:

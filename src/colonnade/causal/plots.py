@@ -1,16 +1,13 @@
-"""Plotly figures and films of worlds, graphs, trainings and scores."""
+"""Plotly figures of graphs, trainings and scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-
-from colonnade.causal.errors import CausalError
 
 Array = NDArray[Any]
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e")
@@ -47,9 +44,10 @@ def graph_figure(
         _arrow(figure, place[i], place[j], colour, text, dashed=kind == "missed")
     figure.add_trace(
         go.Scatter(
-            x=place[:, 0], y=place[:, 1], mode="markers+text", text=names, textposition="middle center",
+            x=place[:, 0], y=place[:, 1], mode="markers+text", text=names,
+            textposition="top center" if max(map(len, names)) > 3 else "middle center",
             marker={"size": 34, "color": "#e8edf7", "line": {"color": "#4269d0", "width": 2}}, hoverinfo="text",
-            textfont={"color": "#1b1e23"}, showlegend=False,
+            textfont=None if max(map(len, names)) > 3 else {"color": "#1b1e23"}, showlegend=False,
         )
     )  # fmt: skip
     hidden = {"visible": False, "range": [place.min() - 0.6, place.max() + 0.6]}
@@ -117,25 +115,3 @@ def bars(values: Mapping[str, Mapping[str, float]], y: str) -> go.Figure:
         )
     figure.update_layout(barmode="group", yaxis_title=y, height=380)
     return figure
-
-
-def film(frames: Array, path: Path, columns: int = 3, zoom: int = 2, fps: int = 4) -> None:
-    """Write episodes (episodes, steps, size, size, 3) uint8 side by side as a GIF.
-
-    Raises:
-        CausalError: frames have another shape or type.
-    """
-    from PIL import Image
-
-    if frames.ndim != 5 or frames.dtype != np.uint8 or frames.shape[-1] != 3:
-        raise CausalError(
-            f"frames must be uint8 (episodes, steps, size, size, 3), but are {frames.dtype} {frames.shape}."
-        )
-    tiles = np.pad(frames, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), constant_values=90)
-    rows = -(-len(tiles) // columns)
-    filled = np.concatenate([tiles, np.zeros((rows * columns - len(tiles), *tiles.shape[1:]), np.uint8)])
-    steps, height, width = tiles.shape[1:4]
-    grid = filled.reshape(rows, columns, steps, height, width, 3).transpose(2, 0, 3, 1, 4, 5)
-    sheet = grid.reshape(steps, rows * height, columns * width, 3).repeat(zoom, 1).repeat(zoom, 2)
-    images = [Image.fromarray(picture) for picture in sheet]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=1000 // fps, loop=0)

@@ -65,7 +65,7 @@ class Simulator:
         chunks = threads if batch >= THREADED_FROM else 1
         self._bounds = np.linspace(0, batch, chunks + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(chunks - 1) if chunks > 1 else None
-        self.lut, self.runs = np.tile(world.lut, (1, 12)), sprites.runs()
+        self.ink, self.canvas = sprites.ink(world.lut), sprites.canvas(self.grid)
 
     def seed(self, seeds: Sequence[int], mask: Array | None = None) -> None:
         """Start the random streams of the sub-environments in `mask` anew; `seeds` has one entry for each of all."""
@@ -125,7 +125,7 @@ class FrameBuffer:
         batch, size = simulator.batch, simulator.world.size
         self._flat = np.zeros(batch * 3 * size * size, np.uint8)
         self.frames = self._flat.reshape(batch, size, size, 3)
-        self._drawn = np.zeros_like(simulator.cell)
+        self._drawn, self._tinted = np.zeros_like(simulator.cell), np.zeros_like(simulator.colour)
         self._whole = np.ones(batch, bool)
 
     def stale(self, mask: Array) -> None:
@@ -137,8 +137,9 @@ class FrameBuffer:
         if whole:
             self._whole[:] = True
         sim.run(
-            sim.kernels.draw, cell, colour, sim.shape, sim.lut, sim.runs, sim.grid, self._flat, self._drawn, self._whole
-        )
+            sim.kernels.draw, cell, colour, sim.shape, sim.ink, sim.canvas, self._flat, self._drawn, self._tinted,
+            self._whole,
+        )  # fmt: skip
         self._whole[:] = False
         return self.frames
 
@@ -173,7 +174,7 @@ class PhysicsSimulator(Simulator):
         self.run(self.kernels.physics_step, at, action, self.cell, self.weight, self.event, self.tables)
 
     def score(self) -> tuple[Array, Array]:
-        self.run(self.kernels.physics_distance, self.cell, self.goal, self.grid, self._score)
+        self.run(self.kernels.physics_distance, self.cell, self.goal, self.tables, self._score)
         return (0.0 - self._score / self.cell.shape[1]).astype(np.float32), self._score == 0
 
     def counterfactual(self, action: Array) -> Array:
@@ -298,16 +299,18 @@ def simulator(world: World, batch: int, threads: int = 1, backend: str = "auto")
 
 def physics_tables(world: PhysicsWorld) -> PhysicsTables:
     """The arrays that the physics kernels take."""
-    grid, moves = world.grid, [(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)]
-    neighbour = np.full((grid * grid, 5), -1, np.int16)
+    grid, moves = world.grid, [(-1, 0), (0, 1), (1, 0), (0, -1)]
+    neighbour = np.full((grid * grid + 1, 5), grid * grid, np.uint8)
     for x in range(grid):
         for y in range(grid):
-            for d, (dx, dy) in enumerate(moves):
+            for d, (dx, dy) in enumerate(moves, 1):
                 if 0 <= x + dx < grid and 0 <= y + dy < grid:
                     neighbour[x * grid + y, d] = (x + dx) * grid + y + dy
     fixed = world.mode == "fixed-unobserved"
+    row, column = np.divmod(np.arange(grid * grid), grid)
     return PhysicsTables(
         neighbour=neighbour,
+        distance=(abs(row[:, None] - row) + abs(column[:, None] - column)).astype(np.uint8),
         weight_of_colour=world.weight_of_colour,
         jitter=float(JITTER.get(world.split, 1 / 8) / max(world.objects - 1, 1))
         if world.split != "zero-shot"
@@ -333,6 +336,7 @@ def chemistry_tables(world: ChemistryWorld) -> ChemistryTables:
     strides = [s for m in mechanisms for s in (m.strides if m.table is not None else (0,) * len(m.parents))]
     return ChemistryTables(
         order=np.array(world.structure.order, np.int64),
+        below=_below(world),
         first_edge=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         stride=np.array(strides, np.int64),
         cumulative=np.concatenate(flat),
@@ -343,6 +347,14 @@ def chemistry_tables(world: ChemistryWorld) -> ChemistryTables:
         goal_steps=world.goal_steps,
         **integers,
     )
+
+
+def _below(world: ChemistryWorld) -> Array:
+    graph, table = world.structure, np.zeros((world.slots, world.slots), np.int64)
+    for variable in range(world.slots):
+        redrawn = [node for node in graph.order if graph.reach[variable, node]]
+        table[variable, : len(redrawn) + 1] = [len(redrawn), *redrawn]
+    return table
 
 
 __all__ = ["ChemistrySimulator", "FrameBuffer", "PhysicsSimulator", "Simulator", "check_actions", "simulator"]

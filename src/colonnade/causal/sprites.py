@@ -1,4 +1,4 @@
-"""How objects look: eight shapes as runs of pixels, and the colour tables of the worlds.
+"""How objects look: eight shapes, the colour tables of the worlds, and where on a frame they go.
 
 Colours are the ColorBrewer schemes (Brewer & Harrower, colorbrewer2) under their usual names. Shapes follow the
 drawing of C-SWM (Kipf et al. 2020, arXiv:1911.12247): a circle of 9x9 pixels, polygons of 11x11 pixels that reach one
@@ -8,11 +8,12 @@ pixel into the next cell.
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-CELL = 10  # pixels
+CELL, TILE = 10, 11  # pixels along a side: of a cell, and of what is painted there
 SHAPES = ("circle", "triangle", "square", "diamond", "pentagon", "cross", "parallelogram", "scalene")
 
 _SEQUENTIAL = {
@@ -72,14 +73,47 @@ def _winding(corners: list[tuple[int, int]]) -> int:
     return -1 if sum((r1 - r0) * (c1 + c0) for (r0, c0), (r1, c1) in pairs) > 0 else 1
 
 
+class Canvas(NamedTuple):
+    """What drawing needs to know of a grid.
+
+    Attributes:
+        masks: flat (shapes + 1, 11, 33) uint8, 255 in the bytes that a row of a shape covers; the last covers nothing.
+        nothing: number of that last shape; painted, it wipes a tile.
+        near: (cells, cells) uint8, 1 where tiles of two cells share pixels.
+        corner: (cells,) first byte of each cell in a frame.
+        rows: (cells,) rows of a tile, 10 at the lower border and 11 elsewhere.
+        wide: (cells,) bool, whether a tile's row has 11 pixels, not 10 (right border).
+        stride, size: bytes of a row of pixels, and of a frame.
+    """
+
+    masks: NDArray[np.uint8]
+    nothing: int
+    near: NDArray[np.uint8]
+    corner: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+    wide: NDArray[np.bool_]
+    stride: np.uint64
+    size: np.uint64
+
+
 @cache
-def runs() -> NDArray[np.int32]:
-    """(shapes, 11, 2) first and one-past-last covered column of each row; both 0 in an empty row."""
-    table = np.zeros((len(SHAPES), 11, 2), np.int32)
-    for index, shape in enumerate(SHAPES):
-        for row, covered in enumerate(stencil(shape)):
-            if covered.any():
-                columns = np.flatnonzero(covered)
-                assert len(columns) == columns[-1] - columns[0] + 1  # one run a row
-                table[index, row] = columns[0], columns[-1] + 1
-    return table
+def canvas(grid: int) -> Canvas:
+    """The canvas of grid x grid cells."""
+    covered = [stencil(shape) for shape in SHAPES] + [np.zeros((TILE, TILE), bool)]
+    x, y = np.divmod(np.arange(grid * grid), grid)
+    stride = 3 * CELL * grid
+    return Canvas(
+        masks=np.repeat(np.stack(covered), 3, axis=2).astype(np.uint8).ravel() * np.uint8(255),
+        nothing=len(SHAPES),
+        near=((abs(x[:, None] - x) <= 1) & (abs(y[:, None] - y) <= 1)).astype(np.uint8),
+        corner=(x * CELL * stride + y * CELL * 3).astype(np.uint64),
+        rows=np.minimum(TILE, CELL * (grid - x)),
+        wide=y < grid - 1,
+        stride=np.uint64(stride),
+        size=np.uint64(stride * CELL * grid),
+    )
+
+
+def ink(lut: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Flat, a row of a tile (33 bytes) in each of the colours (colours, 3)."""
+    return np.tile(lut, (1, TILE)).ravel()

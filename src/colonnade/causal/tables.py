@@ -12,7 +12,9 @@ class PhysicsTables(NamedTuple):
     """What a physics world's kernels need to know, as arrays and numbers.
 
     Attributes:
-        neighbour: (cells, 5) cell after a move (stay, up, right, down, left); -1 off the grid.
+        neighbour: (cells + 1, 5) cell after a move (stay, up, right, down, left). The last row stands for everything
+            off the grid, where staying leads too: it moves nothing.
+        distance: (cells, cells) steps along the grid from cell to cell.
         weight_of_colour: (colours,) twice the weight of each colour; empty when weight goes by the object's index.
         jitter: half-width of the uniform colour noise; negative for colours drawn from all of [0, 1] and sorted.
         colours, shapes: how many to draw from.
@@ -20,7 +22,8 @@ class PhysicsTables(NamedTuple):
         goal_steps: random actions from the start to the goal.
     """
 
-    neighbour: NDArray[np.int16]
+    neighbour: NDArray[np.uint8]
+    distance: NDArray[np.uint8]
     weight_of_colour: NDArray[np.int16]
     jitter: float
     colours: int
@@ -34,6 +37,7 @@ class ChemistryTables(NamedTuple):
 
     Attributes:
         order: (n,) topological order.
+        below: (n, n) how many descendants each variable has, then which, in topological order.
         first_edge: (n + 1,) range of each child's edges.
         parent, lag, stride: (edges,) of each edge; `stride` is the step in table rows.
         cumulative: flat cumulative probabilities of all tables.
@@ -43,6 +47,7 @@ class ChemistryTables(NamedTuple):
     """
 
     order: NDArray[np.int64]
+    below: NDArray[np.int64]
     first_edge: NDArray[np.int64]
     parent: NDArray[np.int64]
     lag: NDArray[np.int64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,20 +40,38 @@ def energy(a: Tensor, b: Tensor) -> Tensor:
     return (0.5 / SIGMA**2) * (a - b).pow(2).sum(2).mean(1)
 
 
-def contrastive(model: WorldModel, frames: Tensor, action: Tensor, negative: Tensor) -> Tensor:
-    """C-SWM's hinge loss; both frames go through the encoder in one call.
+def unroll(model: WorldModel, frames: Tensor, actions: Tensor) -> tuple[Sequence[Tensor], list[Tensor]]:
+    """Encode all frames in one call and predict from the first ones on.
 
     Args:
-        frames: (2 batch, size, size, 3) uint8, all before the actions, then all after them.
-        action: (batch,).
+        frames: ((steps + 1) batch, size, size, 3) uint8, all before the actions, then all after the first, and so on.
+        actions: (batch, steps).
+
+    Returns:
+        steps + 1 encodings and steps predictions, (batch, n, dim) each.
+    """
+    slots = model.encode(frames).chunk(actions.shape[1] + 1)
+    predicted: list[Tensor] = []
+    z, memory = slots[0], None
+    for step in range(actions.shape[1]):
+        z, memory = model.step(z, actions[:, step], memory)
+        predicted.append(z)
+    return slots, predicted
+
+
+def contrastive(model: WorldModel, frames: Tensor, actions: Tensor, negative: Tensor) -> Tensor:
+    """C-SWM's hinge loss.
+
+    Args:
+        frames, actions: as in `unroll`.
         negative: (batch,) rows of another frame for each, never the same row.
     """
-    z, target = model.encode(frames).chunk(2)
-    positive = energy(model.predict(z, action), target)
-    return positive.mean() + F.relu(1 - energy(z, z[negative])).mean()
+    slots, predicted = unroll(model, frames, actions)
+    positive = torch.stack([energy(guess, slots[k + 1]).mean() for k, guess in enumerate(predicted)]).mean()
+    return positive + F.relu(1 - energy(slots[0], slots[0][negative])).mean()
 
 
-def infonce(model: WorldModel, frames: Tensor, action: Tensor, same: Tensor) -> Tensor:
+def infonce(model: WorldModel, frames: Tensor, actions: Tensor, same: Tensor) -> Tensor:
     """Tell the true next frame from all others of the batch and from the frame before (van den Oord et al. 2018).
 
     C-SWM's hinge is satisfied once states of different episodes are apart. Here the frame before the action is a
@@ -62,23 +80,26 @@ def infonce(model: WorldModel, frames: Tensor, action: Tensor, same: Tensor) -> 
     weights forbid, because no frame of the batch shows it.
 
     Args:
-        frames, action: as in `contrastive`.
-        same: (batch, 2 batch) true where the columns [after, before] hold the same picture as a row's next frame.
+        frames, actions: as in `unroll`.
+        same: (steps, batch, 2 batch) true where the columns [after, before] hold the same picture as a row's next
+            frame.
     """
-    z, target = model.encode(frames).chunk(2)
-    predicted_slots = model.predict(z, action)
-    predicted = predicted_slots.flatten(1)
-    candidates = torch.cat([target, z]).flatten(1)
-    squared = (predicted**2).sum(1, keepdim=True) - 2 * predicted @ candidates.T + (candidates**2).sum(1)
-    logits = squared.clamp(min=0) * (-0.5 / SIGMA**2 / model.config.slots)
-    diagonal = torch.arange(len(z))
-    masked = same.clone()
-    masked[diagonal, diagonal] = False
-    return F.cross_entropy(logits.masked_fill(masked, -1e9), diagonal) + energy(predicted_slots, target).mean()
+    slots, predicted = unroll(model, frames, actions)
+    diagonal = torch.arange(len(actions))
+    total = slots[0].new_zeros(())
+    for k, guess in enumerate(predicted):
+        p, candidates = guess.flatten(1), torch.cat([slots[k + 1], slots[k]]).flatten(1)
+        squared = (p**2).sum(1, keepdim=True) - 2 * p @ candidates.T + (candidates**2).sum(1)
+        logits = squared.clamp(min=0) * (-0.5 / SIGMA**2 / model.config.slots)
+        masked = same[k].clone()
+        masked[diagonal, diagonal] = False
+        total = total + F.cross_entropy(logits.masked_fill(masked, -1e9), diagonal)
+        total = total + energy(guess, slots[k + 1]).mean()
+    return total / len(predicted)
 
 
-def likelihood(model: WorldModel, frames: Tensor, action: Tensor, noise: torch.Generator) -> Tensor:
-    """Negative log-likelihood of both frames and of the predicted one, with the KL of the VAE, trained jointly.
+def likelihood(model: WorldModel, frames: Tensor, actions: Tensor, noise: torch.Generator) -> Tensor:
+    """Negative log-likelihood of all frames and of the predicted ones, with the KL of the VAE, trained jointly.
 
     Ke et al. (section 5.2) train the same terms in three stages; jointly, the transition shapes the slots from the
     start.
@@ -88,12 +109,12 @@ def likelihood(model: WorldModel, frames: Tensor, action: Tensor, noise: torch.G
     if log_variance is not None:
         z = mean + torch.randn(mean.shape, generator=noise) * (0.5 * log_variance).exp()
         regular = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).sum((1, 2)).mean()
-    first, second = mean.chunk(2)
-    predicted = model.predict(first, action)
-    pixels = torch.cat([frames, frames[len(action) :]]).flatten(1).float() / 255
+    predicted = model.rollout(mean[: len(actions)], actions).transpose(0, 1).flatten(0, 1)
+    later = slice(len(actions), None)
+    pixels = torch.cat([frames, frames[later]]).flatten(1).float() / 255
     logits = model.decode(torch.cat([z, predicted]))
     painted = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
-    return painted + regular + energy(predicted, second.detach()).mean()
+    return painted + regular + energy(predicted, mean[later].detach()).mean()
 
 
 def fit(
@@ -105,6 +126,7 @@ def fit(
     batch: int = 512,
     lr: float = 1e-3,
     balance: float = 0.5,
+    horizon: int | None = None,
     seed: int = 0,
     report: Callable[[int, float], None] | None = None,
 ) -> Curve:
@@ -118,6 +140,7 @@ def fit(
         batch: transitions a step.
         lr: peak learning rate of Adam; warmed up over 5 % of the steps, then cosine to zero.
         balance: share of each batch drawn from transitions with a contact or interaction; 0 takes all as they come.
+        horizon: steps predicted in a row, from the first frame alone; 1 by default, 4 for models with a memory.
         seed: decides batches.
         report: called with (update, loss) about fifty times.
 
@@ -127,9 +150,10 @@ def fit(
     Raises:
         CausalError: an argument out of range, data of another shape, or a loss that is not a number.
     """
-    _check(model, data, loss, updates, batch, lr, balance)
+    horizon = (4 if model.recurrent else 1) if horizon is None else horizon
+    _check(model, data, loss, updates, batch, lr, balance, horizon)
     rng, noise = np.random.default_rng(np.random.SeedSequence([seed, 2])), torch.Generator().manual_seed(seed)
-    sample = _sampler(data, batch, balance, rng)
+    sample = _sampler(data, batch, balance, horizon, rng)
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     warm = max(1, updates // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -138,7 +162,7 @@ def fit(
     curve, began = Curve(), time.perf_counter()
     model.train()
     for update in range(updates):
-        value = _loss(model, data, sample(), loss, rng, noise)
+        value = _loss(model, data, sample(), horizon, loss, rng, noise)
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -163,13 +187,14 @@ def _note(curve: Curve, update: int, value: float, report: Callable[[int, float]
 
 
 def _check(
-    model: WorldModel, data: Transitions, loss: str, updates: int, batch: int, lr: float, balance: float
+    model: WorldModel, data: Transitions, loss: str, updates: int, batch: int, lr: float, balance: float, horizon: int
 ) -> None:
     check_choice("loss", loss, LOSSES)
     check_range("updates", updates, 1, 1_000_000)
     check_range("batch", batch, 2, 8192)  # batch normalisation and negatives need two
     check_range("lr", lr, 1e-7, 1.0)
     check_range("balance", balance, 0, 1)
+    check_range("horizon", horizon, 1, data.actions.shape[1])
     config, world = model.config, data.world
     wanted = (world.slots, world.actions_per_object, world.size)
     if (config.slots, config.per_object, config.size) != wanted:
@@ -185,36 +210,42 @@ def _check(
         raise CausalError("loss 'vae' and a model with variational=True belong together.")
 
 
-def _sampler(data: Transitions, batch: int, balance: float, rng: np.random.Generator) -> Callable[[], Array]:
+def _sampler(
+    data: Transitions, batch: int, balance: float, horizon: int, rng: np.random.Generator
+) -> Callable[[], Array]:
     """Rows of a batch: `balance` of them evenly from pushes and from contacts that held, the rest from all."""
-    groups = [np.flatnonzero(data.interaction), np.flatnonzero(data.contact & ~data.interaction)]
+    long_enough = data.index[:, 1] + horizon <= data.actions.shape[1]
+    every = np.flatnonzero(long_enough)
+    groups = [np.flatnonzero(long_enough & kind) for kind in (data.interaction, data.contact & ~data.interaction)]
     groups = [group for group in groups if len(group)]
     share = round(batch * balance) // max(1, len(groups))
 
     def sample() -> Array:
         parts = [group[rng.integers(len(group), size=share)] for group in groups]
         rest = batch - share * len(groups)
-        return np.concatenate([*parts, rng.integers(len(data), size=rest)])
+        return np.concatenate([*parts, every[rng.integers(len(every), size=rest)]])
 
     return sample
 
 
 def _loss(
-    model: WorldModel, data: Transitions, rows: Array, loss: str, rng: np.random.Generator, noise: torch.Generator
-) -> Tensor:
-    frames, action = torch.from_numpy(data.pairs(rows)), torch.from_numpy(data.action(rows))
+    model: WorldModel, data: Transitions, rows: Array, horizon: int, loss: str, rng: np.random.Generator,
+    noise: torch.Generator,
+) -> Tensor:  # fmt: skip
+    frames = torch.from_numpy(data.sequence(rows, horizon))
+    actions = torch.from_numpy(data.actions_from(rows, horizon))
     if loss == "contrastive":
         shift = (np.arange(len(rows)) + rng.integers(1, len(rows), size=len(rows))) % len(rows)
-        return contrastive(model, frames, action, torch.from_numpy(shift))
+        return contrastive(model, frames, actions, torch.from_numpy(shift))
     if loss == "infonce":
-        return infonce(model, frames, action, torch.from_numpy(_same(data, rows)))
-    return likelihood(model, frames, action, noise)
+        return infonce(model, frames, actions, torch.from_numpy(_same(data, rows, horizon)))
+    return likelihood(model, frames, actions, noise)
 
 
-def _same(data: Transitions, rows: Array) -> Array:
-    """(batch, 2 batch) which of [after, before] show the same picture as each row's next frame."""
-    episode = data.index[rows, 0][:, None]
-    looks = np.concatenate([data.fixed[episode[:, 0]], data.shapes[episode[:, 0]]], 1)
-    after, before = np.concatenate([looks, data.after(rows)], 1), np.concatenate([looks, data.before(rows)], 1)
-    codes = np.unique(np.concatenate([after, before]), axis=0, return_inverse=True)[1].ravel()
-    return np.asarray(codes[: len(rows), None] == codes[None])
+def _same(data: Transitions, rows: Array, horizon: int) -> Array:
+    """(horizon, batch, 2 batch) which of [after, before] show the same picture as each row's next frame."""
+    episode, step = data.index[rows].T
+    looks = np.concatenate([data.fixed[episode], data.shapes[episode]], 1)
+    states = [np.concatenate([looks, data.states[episode, step + k]], 1) for k in range(horizon + 1)]
+    codes = np.unique(np.concatenate(states), axis=0, return_inverse=True)[1].reshape(horizon + 1, len(rows))
+    return np.stack([codes[k + 1][:, None] == np.concatenate([codes[k + 1], codes[k]]) for k in range(horizon)])

@@ -1,16 +1,20 @@
 """Transition models: how slots and an action become the next slots.
 
 All map slots (batch, n, d) and actions (batch,) to a change of the slots; the next slots are their sum (Kipf et al.
-2020, arXiv:1911.12247; Ke et al. 2021, section 5).
+2020, arXiv:1911.12247; Ke et al. 2021, section 5). Those with a memory are in `recurrent`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colonnade.causal.errors import check_choice
+from colonnade.causal.recurrent import LSTM, BatchedLinear, Blocks
 
 
 def action_slots(action: Tensor, slots: int, per_object: int) -> Tensor:
@@ -45,8 +49,8 @@ class Modular(nn.Module):
         # All modules read the same input: their first layers are one wide layer.
         self.from_action = nn.Linear(slots * per_object, slots * width)
         self.from_slots = nn.Linear(slots * dim, slots * width)
-        self.second, self.third = _BatchedLinear(slots, 2 * width, width), _BatchedLinear(slots, width, width)
-        self.last = _BatchedLinear(slots, width, dim)
+        self.second, self.third = BatchedLinear(slots, 2 * width, width), BatchedLinear(slots, width, width)
+        self.last = BatchedLinear(slots, width, dim)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, z: Tensor, action: Tensor) -> Tensor:
@@ -57,17 +61,6 @@ class Modular(nn.Module):
         h = F.relu(self.norm2(self.third(h)))
         out: Tensor = self.last(h)
         return out.transpose(0, 1)
-
-
-class _BatchedLinear(nn.Module):
-    def __init__(self, modules: int, inputs: int, outputs: int) -> None:
-        super().__init__()
-        bound = inputs**-0.5
-        self.weight = nn.Parameter(torch.empty(modules, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(modules, 1, outputs).uniform_(-bound, bound))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x, self.weight)
 
 
 class GNN(nn.Module):
@@ -109,16 +102,19 @@ class GNN(nn.Module):
         return out
 
 
-TRANSITIONS = ("flat", "modular", "gnn", "csgnn")
+MAKERS: dict[str, Callable[[int, int, int, int], nn.Module]] = {
+    "flat": Flat,
+    "modular": Modular,
+    "gnn": GNN,
+    "csgnn": partial(GNN, edge_actions=False, identity=False),
+    "lstm": LSTM,
+    "rim": partial(Blocks, blocks=6, active=4),
+    "scoff": partial(Blocks, blocks=4, active=3, schemata=2),
+}
+TRANSITIONS = tuple(MAKERS)
 
 
 def transition(name: str, slots: int, dim: int, hidden: int, per_object: int) -> nn.Module:
     """A transition by name; `gnn` is our default, `csgnn` the GNN of C-SWM whose messages carry no action."""
-    if name == "flat":
-        return Flat(slots, dim, hidden, per_object)
-    if name == "modular":
-        return Modular(slots, dim, hidden, per_object)
-    if name == "gnn":
-        return GNN(slots, dim, hidden, per_object)
     check_choice("transition", name, TRANSITIONS)
-    return GNN(slots, dim, hidden, per_object, edge_actions=False, identity=False)
+    return MAKERS[name](slots, dim, hidden, per_object)

@@ -7,28 +7,28 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from colonnade.service import Service, broken_plugins
-from colonnade.service import services as installed
+from colonnade.catalogue import Entry, catalogue
 
 
 def services(*, json: bool = False) -> int:
     """Print what is installed; packages whose services could not be loaded are named on standard error."""
-    found = installed()
-    broken = broken_plugins()
+    found = catalogue()
     if json:
         print(
             json_format.dumps(
                 {
-                    "services": [_entry(service) for service in found.values()],
-                    "broken": [{"name": plugin.name, "reason": plugin.reason} for plugin in broken],
+                    "services": [asdict(entry) for entry in found.services],
+                    "broken": [asdict(plugin) for plugin in found.broken],
                 },
                 ensure_ascii=False,
             )
         )
     else:
-        _print(list(found.values()))
-    for plugin in broken:
+        _print(found.services)
+    for plugin in found.broken:
         print(f"The services of {plugin.name!r} could not be loaded: {plugin.reason}", file=sys.stderr)
     return 0
 
@@ -44,17 +44,7 @@ def command(*, json: bool = False) -> int:
     return services(json=json)
 
 
-def _entry(service: Service[object, object]) -> dict[str, object]:  # type: ignore[type-var]
-    return {
-        "name": service.name,
-        "title": service.title,
-        "summary": service.summary,
-        "paper": service.paper,
-        "unavailable": service.unavailable(),
-    }
-
-
-def _print(found: list[Service[object, object]]) -> None:  # type: ignore[type-var]
+def _print(found: Sequence[Entry]) -> None:
     if not found:
         print("No services are installed.")
         return
@@ -62,7 +52,7 @@ def _print(found: list[Service[object, object]]) -> None:  # type: ignore[type-v
     width = min(max(len(service.name) for service in found), 32)
     wide = shutil.get_terminal_size((100, 24)).columns
     for service in found:
-        reason = service.unavailable()
+        reason = service.unavailable
         said = service.title + (f" (not available here: {reason})" if reason else "")
         lines = textwrap.wrap(said, max(wide - width - 2, 30)) or [""]
         print(f"{bold}{service.name:<{width}}{plain}  {lines[0]}")

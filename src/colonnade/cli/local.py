@@ -142,17 +142,19 @@ def _fresh_folder(name: str) -> Path:
             return folder
 
 
-def report(directory: Path, /, *, json: Json = False) -> int:
+def report(directory: Path, /, *, refresh: bool = True, json: Json = False) -> int:
     """Make the report of a run directory again, and print its summary.
 
     Parameters
     ----------
     directory
         A folder that `colonnade run` or `colonnade fetch` has made.
+    refresh
+        Make the report anew even when it is there.
     """
     load(directory)
     try:
-        run = reports.complete(directory, refresh=True)
+        run = reports.complete(directory, refresh=refresh)
     except OSError as error:
         raise ColonnadeError(f"The folder {str(directory)!r} cannot be written ({error.strerror}).") from None
     return _ended(run, json=json)

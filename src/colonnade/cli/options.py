@@ -107,9 +107,10 @@ def signature(model: type[BaseModel], common: list[inspect.Parameter], *, choice
                 metavar=_metavar(kind),
                 show_default=False,
                 negative_iterable=(),
-                allow_leading_hyphen=True,
+                allow_leading_hyphen=not _is_numbers(kind),
                 choices=(_choices(kind) or None) if choices else None,
-                n_tokens=1 if typed is list[str] else None,
+                n_tokens=1 if typed is list[str] and not _is_numbers(kind) else None,
+                consume_multiple=_is_numbers(kind),
             ),
         ]
         made.append(
@@ -126,6 +127,12 @@ def _level(info: FieldInfo) -> Level:
 
 def _is_list(kind: Any) -> bool:
     return get_origin(kind) in (list, tuple, set, frozenset) or kind in (list, tuple, set, frozenset)
+
+
+def _is_numbers(kind: Any) -> bool:
+    """A list of numbers, which may also be typed as several words: `--shape 8 8`."""
+    inner = bare(get_args(kind)[0]) if _is_list(kind) and get_args(kind) else None
+    return inner in (int, float)
 
 
 def _choices(kind: Any) -> list[str]:

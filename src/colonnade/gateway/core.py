@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,18 @@ class Gateway:
         self.store.upgrade()
         self.files = FileStore(self.settings.data / "files", int(self.settings.upload_limit))
         self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of)
+        self._stopped = threading.Event()
 
     # --- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to take queued jobs, in the background."""
         self.dispatcher.start()
-        threading.Thread(target=self._tidy, name="colonnade-tidy", daemon=True).start()
+        threading.Thread(target=self._tidy_daily, name="colonnade-tidy", daemon=True).start()
 
     def stop(self) -> None:
         """End in order: running jobs are ended and queued again, from their checkpoints."""
+        self._stopped.set()
         self.dispatcher.stop()
         self.store.close()
 
@@ -123,7 +126,7 @@ class Gateway:
             created=now(),
         )
         checksums = [file.sha256 for file in runner.input_files(inputs)]
-        if not again and self._serve(row, checksums):
+        if service.repeatable and not again and self._serve(row, checksums):
             return row
         directory = self.directory_of(id)
         with self._plain_disk_errors(directory):
@@ -320,11 +323,24 @@ class Gateway:
 
     # --- inside ----------------------------------------------------------------------------------
 
+    def _tidy_daily(self) -> None:
+        self._tidy()
+        while not self._stopped.wait(86_400):
+            self._tidy()
+
     def _tidy(self) -> None:
-        """Finish the removals that a crash cut short, and sweep uploads that never ended."""
+        """Finish the removals that a crash cut short; sweep uploads that never ended, or that no job came to use."""
         with suppress(Unavailable):
             self._remove_runs()
+            self._forget_unused()
         self.files.sweep()
+
+    def _forget_unused(self) -> None:
+        old = now() - timedelta(days=self.settings.upload_days)
+        used = select(JobFile.job).where(JobFile.sha256 == FileRow.sha256).exists()
+        with self.store.write() as session:
+            unused = list(session.scalars(select(FileRow.sha256).where(FileRow.created < old, ~used)))
+            self._forget_files(session, unused)
 
     @contextmanager
     def _plain_disk_errors(self, directory: Path | None = None) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from colonnade.gateway import child
-from colonnade.gateway.attempt import Outcome
+from colonnade.gateway.attempt import Outcome, Record
 from colonnade.gateway.order import Limits, Order
 from colonnade.gateway.queue import Claim
 from colonnade.gateway.settings import Settings
@@ -169,7 +169,7 @@ class Engine:
             self.cores = 0  # until the scheduler has been seen again
             return False
         self._futures[claim.key] = future
-        future.add_done_callback(lambda done: self._done(claim, done))
+        future.add_done_callback(lambda done: self._done(claim, directory, done))
         return True
 
     def cancel(self, key: str) -> None:
@@ -179,10 +179,13 @@ class Engine:
             with suppress(RuntimeError):  # stopping: all jobs end
                 self._messengers.submit(_tell, client, key)
 
-    def _done(self, claim: Claim, future: Any) -> None:
+    def _done(self, claim: Claim, directory: Path, future: Any) -> None:
         self._futures.pop(claim.key, None)
         try:
-            outcome = future.result()
+            # What the keeper wrote last spares a journey through the scheduler to the worker and back.
+            known = Record.read(directory) if future.status == "finished" else None
+            outcome = known.outcome if known is not None and known.attempt == claim.attempt else None
+            outcome = outcome or future.result()
         except BaseException as error:  # the worker was killed, or the scheduler is gone: Dask has several words
             if not self._stop.is_set():
                 log.warning("%s was lost (%s: %s).", claim.key, type(error).__name__, error)

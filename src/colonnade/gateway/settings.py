@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     pass_environment: tuple[str, ...] = Field((), description="further variables that a job's process may see")
 
     upload_limit: ByteSize = Field(ByteSize(1_000_000_000), description="largest upload, e.g. '1 GB'")
+    upload_days: float = Field(7.0, gt=0, description="days after which an upload that no job uses is removed")
     log_limit: ByteSize = Field(
         ByteSize(2_000_000), description="most that is kept of what a job prints: its first and its last half"
     )

@@ -62,10 +62,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Wolff",
             "initial_state",
         ],
+        "shelf": ["zoo"],
         "stochastic": ["StochasticFlow"],
         "target": ["Target"],
         "train": ["History", "TrainConfig", "Trainer", "fit", "reference_fields"],
         "transfer": ["transfer"],
-        "weights": ["Weights", "load_weights", "save_weights", "zoo"],
+        "weights": ["Weights", "load_weights", "save_weights"],
     },
 )

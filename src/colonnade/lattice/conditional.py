@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from colonnade.lattice._threads import one_thread
 from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.diagnostics import log_z, reverse_ess
 from colonnade.lattice.errors import LatticeError
@@ -126,6 +127,7 @@ class ConditionalFlow(nn.Module):
             target_parameter = self.coefficients[self.names.index(name)]
             target_parameter.copy_(torch.from_numpy(fit).reshape(target_parameter.shape))
 
+    @one_thread()
     def fit(
         self,
         steps: int = 600,
@@ -155,6 +157,7 @@ class ConditionalFlow(nn.Module):
                 progress(step, losses[-1])
         return losses
 
+    @one_thread()
     @torch.no_grad()
     def along(self, lams: Sequence[float], n: int = 4096, seed: int = 0) -> list[Point]:
         """log Z and chi2 = V <M^2> with errors at any couplings of the line, by reweighting fresh fields."""

@@ -236,7 +236,7 @@ def torus(action: ScalarAction, shape: Sequence[int], bond: int | None = None) -
             f"shape is {list(sides)}; the exact torus needs two sides, the shorter at most 4 (larger: hotrg)"
         )
     width, length = min(sides), max(sides)
-    chi = {1: 24, 2: 20, 3: 8, 4: 6}[width] if bond is None else bond
+    chi = {1: 24, 2: 14, 3: 8, 4: 6}[width] if bond is None else bond
     if not 2 <= chi <= 24 or chi**width > 4096:
         raise LatticeError(f"bond is {chi}; on a torus of width {width} it must be 2 to {int(4096 ** (1 / width))}")
     coarse = _torus_once(action, width, length, chi - 1, 2 * chi)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from colonnade.lattice._threads import one_thread
 from colonnade.lattice._types import FloatArray
 from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.errors import LatticeError
@@ -213,6 +214,7 @@ class FlowProposal:
         self.flow, self.action = flow, action
         self.target = Target(action, flow.support)
 
+    @one_thread()
     @torch.no_grad()
     def propose(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """n configurations (n, [C,] L_1, ...) and log w = -S - log q, both float64."""
@@ -228,6 +230,7 @@ class FlowProposal:
         x, log_q = self.flow.sample(n, generator)
         return x, -self.target.energy(x) - log_q
 
+    @one_thread()
     @torch.no_grad()
     def weigh(self, fields: FloatArray, rng: np.random.Generator | None = None) -> FloatArray:
         """log w of given configurations; `rng` is not used."""

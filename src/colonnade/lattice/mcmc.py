@@ -252,11 +252,12 @@ def _tune_step(kernel: Any, state: State, rng: np.random.Generator, sweeps: int 
 class Wolff:
     """Embedded Wolff clusters (Brower and Tamayo, PRL 62, 1087 (1989)): they flip signs, not magnitudes.
 
-    Ergodic only together with a kernel that changes |phi|, so use it in a `Composite` with HMC or Metropolis.
+    Ergodic only together with a kernel that changes |phi|, so use it in a `Composite` with HMC or Metropolis. An odd
+    number of clusters is better: deep in the broken phase each flips nearly the whole field, and two undo each other.
     """
 
     action: ScalarAction
-    clusters: int = 4
+    clusters: int = 3
     name: str = "wolff"
 
     def __call__(self, state: State, rng: np.random.Generator) -> tuple[State, Info]:

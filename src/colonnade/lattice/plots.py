@@ -12,11 +12,13 @@ from plotly.subplots import make_subplots
 from colonnade.lattice._types import FloatArray
 
 if TYPE_CHECKING:
+    from colonnade.lattice.diagnostics import Estimate
     from colonnade.lattice.ensemble import Ensemble
     from colonnade.lattice.train import History
 
-INK, RED, GREY = "#1f4e79", "#b5482a", "#8a8a8a"
-PALETTE = (INK, RED, "#3b7d4f", "#8a6d1d", "#6b4c9a", GREY, "#2a8a9c")
+# P. Tol's bright scheme: told apart by the colour-blind, and legible on light and dark pages
+INK, RED, GREY = "#4477AA", "#EE6677", "#8a8a8a"
+PALETTE = (INK, RED, "#228833", "#CCBB44", "#AA3377", GREY, "#66CCEE")
 
 
 def _layout(figure: go.Figure, x: str, y: str, title: str = "") -> go.Figure:
@@ -27,12 +29,11 @@ def _layout(figure: go.Figure, x: str, y: str, title: str = "") -> go.Figure:
         yaxis_title=y,
         font={"family": "Helvetica, Arial, sans-serif", "size": 13},
         margin={"l": 60, "r": 20, "t": 50 if title else 25, "b": 50},
-        legend={"bgcolor": "rgba(255,255,255,0.7)"},
     )
     return figure
 
 
-def magnetisation(run: Ensemble, chains: int = 4, points: int = 2000) -> go.Figure:
+def magnetisation(run: Ensemble, chains: int = 3, points: int = 500) -> go.Figure:
     """History of the magnetisation of a few chains beside the histogram of all."""
     m = run.magnetisation[:, 0]
     figure = make_subplots(cols=2, shared_yaxes=True, column_widths=[0.75, 0.25], horizontal_spacing=0.02)
@@ -57,21 +58,33 @@ def magnetisation(run: Ensemble, chains: int = 4, points: int = 2000) -> go.Figu
 
 
 def correlator(run: Ensemble) -> go.Figure:
-    """C(t) and the connected G_c(t), with errors, on a logarithmic axis."""
-    figure = go.Figure()
-    for name, estimates, colour in (("C(t)", run.two_point, INK), ("G_c(t)", run.connected(), RED)):
-        value = [e.value if e.value > 0 else None for e in estimates]
-        error = {"type": "data", "array": [e.error for e in estimates]}
+    """C(t) on a logarithmic axis, beside the effective mass and the plateau taken as the pole mass."""
+    figure = make_subplots(cols=2, column_titles=["C(t)", "m_eff(t)"], horizontal_spacing=0.12)
+
+    def points(estimates: Sequence[Estimate | None], first: int, name: str, column: int) -> None:
         figure.add_scatter(
-            x=list(range(len(value))),
-            y=value,
-            error_y=error,
+            x=list(range(first, first + len(estimates))),
+            y=[e.value if e and e.value > 0 else None for e in estimates],
+            error_y={"type": "data", "array": [e.error if e else None for e in estimates]},
             mode="markers+lines",
             name=name,
-            line_color=colour,
+            line_color=INK,
+            showlegend=False,
+            row=1,
+            col=column,
         )
-    figure.update_yaxes(type="log")
-    return _layout(figure, "distance t", "correlator")
+
+    points(run.two_point, 0, "C(t)", 1)
+    masses = [e if e and e.error < e.value else None for e in run.effective_mass()]
+    points(masses, 1, "m_eff(t)", 2)
+    mass = run.estimates.get("mass")
+    if mass:
+        figure.add_hline(y=mass.value, line_dash="dash", line_color=RED, row=1, col=2)
+    figure = _layout(figure, "distance t", "")
+    figure.update_xaxes(title_text="distance t", tickformat="d", dtick=max(1, len(run.two_point) // 8))
+    figure.update_yaxes(type="log", row=1, col=1)
+    figure.update_yaxes(rangemode="tozero", row=1, col=2)
+    return figure
 
 
 def training(history: History, exact_log_z: float | None = None) -> go.Figure:

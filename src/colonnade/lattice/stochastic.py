@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colonnade.lattice._threads import one_thread
 from colonnade.lattice._types import FloatArray
 from colonnade.lattice.annealed import Annealing
 from colonnade.lattice.flow import torch_generator
@@ -42,6 +43,7 @@ class StochasticFlow:
         local = (square * (a.w2 + a.w4 * square) - a.h * x[0]).sum(0, dtype=torch.float64)
         return local - self.path._hopping(k) * hop.reshape(-1, x.shape[2]).sum(0, dtype=torch.float64)
 
+    @one_thread()
     def fit(self, rng: np.random.Generator, population: int = 512, steps: int = 20, rate: float = 0.01) -> list[float]:
         """Train the layers in turn along one annealed population; returns the last loss of every stage."""
         phi, _ = self.path._start(population, rng)
@@ -65,6 +67,7 @@ class StochasticFlow:
             state = self.path._move(k, State(np.ascontiguousarray(y.numpy()), self.path.shape), rng)
         return losses
 
+    @one_thread()
     @torch.no_grad()
     def propose(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """n configurations and log w; see `mcmc.Proposal`."""
@@ -80,6 +83,7 @@ class StochasticFlow:
                 state = self.path._move(k, state, rng)
         return np.ascontiguousarray(state.fields), log_w
 
+    @one_thread()
     @torch.no_grad()
     def weigh(self, fields: FloatArray, rng: np.random.Generator) -> FloatArray:
         """log w of a path drawn backwards from given configurations."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from colonnade.lattice._threads import one_thread
 from colonnade.lattice._types import FloatArray
 from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.diagnostics import Verdict, flow_verdict, forward_ess, reverse_ess
@@ -176,6 +177,7 @@ class Trainer:
         pick = torch.randint(self.data.shape[2], (self.config.batch,), generator=self.generator)
         return -self.flow.log_prob(self.data[:, :, pick]).mean()
 
+    @one_thread()
     def advance(self) -> bool:
         """One step; False if the loss or a gradient is not finite (the last good weights are put back)."""
         for group in self.optimizer.param_groups:
@@ -194,6 +196,7 @@ class Trainer:
         self.history.loss.append(value)
         return True
 
+    @one_thread()
     @torch.no_grad()
     def evaluate(self, n: int = 2048) -> tuple[float, float]:
         """Reverse ESS on n fresh fields and forward ESS on the held-out reference fields.
@@ -235,6 +238,7 @@ class Trainer:
         h.reverse_ess.append(reverse)
         h.forward_ess.append(forward)
 
+    @one_thread()
     def verdict(self, n: int = 8192) -> Verdict:
         """Judge the trained flow on n fresh fields and the held-out reference fields of both vacua."""
         generator = torch.Generator().manual_seed(self.config.seed + 104729)

@@ -1,4 +1,4 @@
-"""Trained weights as safetensors files with everything needed to rebuild the flow, and the zoo that ships with us."""
+"""Trained weights as safetensors files with everything needed to rebuild the flow."""
 
 from __future__ import annotations
 
@@ -89,9 +89,3 @@ def load_weights(path: Path | str) -> Weights:
     except RuntimeError as error:
         raise LatticeError(f"weights {Path(path).name!r} do not fit the architecture they name") from error
     return Weights(flow, config, ScalarAction(**json.loads(metadata["action"])), json.loads(metadata["notes"]))
-
-
-def zoo() -> dict[str, Path]:
-    """Names and files of the weights that ship with the package."""
-    folder = Path(__file__).parent / "zoo"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}

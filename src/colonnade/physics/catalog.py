@@ -49,6 +49,7 @@ def load(
     *,
     mirrors: Sequence[str] | None = None,
     progress: Progress | None = None,
+    folder: Path | str | None = None,
 ) -> Dataset:
     """Official events, or a copy of your own in their layout, or shards that were written before.
 
@@ -59,6 +60,7 @@ def load(
             layout, which is read as it is; or a folder of shards.
         mirrors: addresses of the official file to try instead of the registered one.
         progress: called with the bytes downloaded and their total.
+        folder: where the shards made from an npz file go (default: beside it, in a folder of its name).
 
     Raises:
         PhysicsError: unknown name or split, no way to the file, or a file that is not what it should be.
@@ -68,14 +70,16 @@ def load(
         raise PhysicsError(f"split must be train or test, but is {split!r}.")
     place = Path(path) if path is not None else default_folder()
     if place.is_file():
-        return read_npz(place, described, split, place.parent / f"{place.stem}.shards" / split)
+        shards = Path(folder) if folder is not None else place.parent / f"{place.stem}.shards" / split
+        return read_npz(place, described, split, shards)
     if any(place.glob("part-*.parquet")):
         found = Dataset(place)
         if found.spec.name != name:
             raise PhysicsError(f"path holds the set {found.spec.name!r}, not {name!r}.")
         return found
     file = fetch(described, place, mirrors, progress)
-    return read_npz(file, described, split, place / f"{file.stem}.shards" / split)
+    shards = Path(folder) if folder is not None else place / f"{file.stem}.shards" / split
+    return read_npz(file, described, split, shards)
 
 
 @dataclass(frozen=True)

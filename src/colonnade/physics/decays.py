@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.physics.errors import PhysicsError, between, engine, one_of
 from colonnade.physics.tokens import tokens
+
+if TYPE_CHECKING:
+    from colonnade.physics.decay_table import DecayTable
 
 Array = NDArray[np.float64]
 
@@ -84,7 +87,8 @@ def belle_events(n: int, rng: np.random.Generator, settings: DecaySettings | Non
 
     Returns:
         `particles` (n, 100, 9): the values of `Trees` and the token of the PDG identifier; `mother` (n, 100);
-        `label` (n,) 1 when the event passes the selection; `report`: events made and passed.
+        `label` (n,) 1 when the event passes the selection; `report`: events made and passed,
+        and particles left undecayed because their daughters did not fit.
 
     Raises:
         PhysicsError: hardly any event passes (or fails) the selection; says the measured share.
@@ -94,11 +98,11 @@ def belle_events(n: int, rng: np.random.Generator, settings: DecaySettings | Non
     make = _source(settings, rng)
     wanted = {1: n // 2, 0: n - n // 2} if settings.balanced else {}
     found: dict[int, list[Trees]] = {0: [], 1: []}
-    made = passed = 0
+    made = passed = whole = 0
     while _missing(found, wanted, n):
         trees = make(CHUNK)
         label = passes(trees, rng, settings)
-        made, passed = made + CHUNK, passed + int(label.sum())
+        made, passed, whole = made + CHUNK, passed + int(label.sum()), whole + trees.whole
         for value in (0, 1):
             found[value].append(trees.take(label == value))
         if made >= 20_000 and settings.balanced and min(passed, made - passed) < LOWEST_ACCEPTANCE * made:
@@ -106,7 +110,7 @@ def belle_events(n: int, rng: np.random.Generator, settings: DecaySettings | Non
                 f"The selection lets {passed} of {made} events pass, too few on one side for a balanced set: change "
                 "tracking, photons or charged_max, or set balanced to false."
             )
-    return _layout(found, wanted, n, rng) | {"report": {"events": made, "passed": passed}}
+    return _layout(found, wanted, n, rng) | {"report": {"events": made, "passed": passed, "truncated": whole}}
 
 
 def _missing(found: dict[int, list[Trees]], wanted: dict[int, int], n: int) -> bool:
@@ -158,17 +162,25 @@ def _sine_squared(n: int, rng: np.random.Generator) -> Array:
     return np.asarray(2 * np.cos((np.arccos(1 - 2 * rng.random(n)) + 4 * np.pi) / 3))
 
 
-def table_trees(n: int, rng: np.random.Generator, settings: DecaySettings | None = None) -> Trees:
-    """Events by phase space along the Belle II decay table."""
+def table_trees(
+    n: int, rng: np.random.Generator, settings: DecaySettings | None = None, table: DecayTable | None = None
+) -> Trees:
+    """Events by phase space along a decay table (default: that of Belle II).
+
+    Raises:
+        PhysicsError: the table does not know the B mesons.
+    """
     from colonnade.physics.decay_table import belle2_table
     from colonnade.physics.phase_space import grow
 
     settings = settings or DecaySettings(generator="table")
-    table = belle2_table()
+    table = table or belle2_table()
     b = B_PDG[settings.pair]
-    kinds = np.array([table.index(UPSILON), table.index(b), table.index(-b)])
+    # The pair has children already, so what stands for the root in the table is never used.
+    kinds = np.array([table.index(b), table.index(b), table.index(-b)])
     p4 = initial_pair(n, rng, settings)
     values, pdg, mother, whole = grow(table, kinds, p4, np.array([-1, 0, 0]), rng, NODES)
+    pdg[:, 0] = UPSILON
     return Trees(values, pdg, mother, whole)
 
 
@@ -336,8 +348,8 @@ def _refuse(wrong: NDArray[np.bool_], mother: NDArray[Any], sentence: str) -> No
         raise PhysicsError(sentence.format(**told))
 
 
-def count_decays(trees: Trees, pdg: int) -> list[tuple[tuple[int, ...], float, float]]:
-    """Decays of the first B (index 1) by the Belle II table: (daughters, fraction in the table, fraction found)."""
+def count_decays(trees: Trees, pdg: int, table: DecayTable | None = None) -> list[tuple[tuple[int, ...], float, float]]:
+    """Decays of the first B (index 1) by a decay table: (daughters, fraction in the table, fraction found)."""
     from colonnade.physics.decay_table import belle2_table
 
     found: dict[tuple[int, ...], int] = {}
@@ -347,7 +359,7 @@ def count_decays(trees: Trees, pdg: int) -> list[tuple[tuple[int, ...], float, f
         key = tuple(sorted(int(p) for p in trees.pdg[event[begin:end], node[begin:end]]))
         found[key] = found.get(key, 0) + 1
     expected: dict[tuple[int, ...], float] = {}
-    for fraction, daughters in belle2_table().modes(pdg):
+    for fraction, daughters in (table or belle2_table()).modes(pdg):
         key = tuple(sorted(daughters))
         expected[key] = expected.get(key, 0.0) + fraction
     rows = [(key, fraction, found.get(key, 0) / len(trees.pdg)) for key, fraction in expected.items()]

@@ -65,7 +65,7 @@ def energy_flow(particles: Particles, charge: NDArray[np.int64], rng: np.random.
     tracked = (charge != 0) & (rng.random(len(pt)) < track_efficiency(pt, eta, kind))
     tracks = particles.take(tracked)
     factor = np.maximum(1 + track_resolution(pt, eta, kind)[tracked] * rng.standard_normal(len(tracks.pdg)), 0.01)
-    tracks = Particles(tracks.p4 * factor[:, None], tracks.pdg, tracks.event)
+    tracks = Particles(_massless(tracks.p4 * factor[:, None]), tracks.pdg, tracks.event)
     phi = np.arctan2(particles.p4[:, 2], particles.p4[:, 1])
     share = np.select([np.isin(kind, (11, 22)), np.isin(kind, LONG_LIVED), kind == 13], [1.0, 0.3, 0.0], 0.0)
     deposit = np.where(kind == 13, 0.0, particles.p4[:, 0])
@@ -78,6 +78,11 @@ def energy_flow(particles: Particles, charge: NDArray[np.int64], rng: np.random.
     found = [tracks, photons, hadrons]
     merged = Particles(*(np.concatenate([getattr(p, name) for p in found]) for name in ("p4", "pdg", "event")))
     return merged.take(np.argsort(merged.event, kind="stable"))
+
+
+def _massless(p4: Array) -> Array:
+    """The same momenta with E = |p|: a tracker measures no mass, and the constituents of the public set have none."""
+    return np.concatenate([np.linalg.norm(p4[:, 1:], axis=1, keepdims=True), p4[:, 1:]], axis=1)
 
 
 def track_efficiency(pt: Array, eta: Array, kind: NDArray[np.int64]) -> Array:

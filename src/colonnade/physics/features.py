@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from colonnade.physics import fourvectors as fv
 from colonnade.physics import graphs
-from colonnade.physics.errors import PhysicsError
+from colonnade.physics.errors import PhysicsError, one_of
 from colonnade.physics.graphs import Graph
 from colonnade.physics.schema import spec
 from colonnade.physics.tokens import RARE
@@ -32,6 +32,14 @@ NEEDED = {
     "airshower": ("signal", "time"),
     "belle": ("particles", "mother"),
 }
+_PIXELS = ("grid-8", "grid-4", "full")
+LINKS = {
+    "top": ("knn", "radius", "full"),
+    "spinodal": _PIXELS,
+    "eos": _PIXELS,
+    "airshower": _PIXELS,
+    "belle": ("tree", "full"),
+}
 
 
 @dataclass
@@ -43,14 +51,26 @@ class Builder:
         nodes: most nodes of a jet (the hardest are kept).
         k: neighbours of a jet's constituent.
         scale: what was fitted on training events (see `fit`).
+        links: "knn", "radius" or "full" for jets, "grid-8", "grid-4" or "full" for pixels and stations, "tree" or
+            "full" for decays; by default the first of these, which are the paper's.
+        reach: of links of the kind "radius", in (eta, phi).
         warned: the loss of soft constituents was reported already.
+
+    Raises:
+        PhysicsError: links that the data set cannot have.
     """
 
     name: str
     nodes: int = 100
     k: int = 7
     scale: dict[str, Any] = field(default_factory=dict)
+    links: str | None = None
+    reach: float = 0.2
     warned: bool = False
+
+    def __post_init__(self) -> None:
+        allowed = LINKS[spec(self.name).name]
+        one_of("links", self.links or allowed[0], allowed)
 
     def fit(self, batch: Batch) -> Builder:
         """Learn means and spreads from training events."""
@@ -85,8 +105,16 @@ class Builder:
             text = f"{lost:.1%} of these jets have more than {self.nodes} constituents; the softest are left out."
             warnings.warn(text, stacklevel=3)
         x, points, mask = jet_features(p4)
-        near = graphs.knn(points, mask, self.k, self_loops=True)
+        if self.links == "radius":
+            near = graphs.radius(points, mask, self.reach)
+        elif self.links == "full":
+            near = graphs.full(mask)
+        else:
+            near = graphs.knn(points, mask, self.k, self_loops=True)
         return _graph(x, mask, near, p4)
+
+    def _grid(self, mask: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
+        return graphs.full(mask) if self.links == "full" else graphs.grid(side, diagonal=self.links != "grid-4")
 
     def _image(self, batch: Batch) -> Graph:
         images = _shares(batch["image"])
@@ -94,7 +122,8 @@ class Builder:
             images = (images - self.scale["mean"]) / self.scale["spread"]
         side = images.shape[1]
         x = images.reshape(len(images), side * side, 1)
-        return _graph(x, np.ones(x.shape[:2], bool), graphs.grid(side))
+        mask = np.ones(x.shape[:2], bool)
+        return _graph(x, mask, self._grid(mask, side))
 
     _eos = _spinodal = _image
 
@@ -102,7 +131,8 @@ class Builder:
         signal, time = _centred_time(batch)
         x = np.concatenate([np.log10(np.maximum(signal, 0) + 1), time / self.scale.get("time", 1.0)], axis=-1)
         x = x.reshape(len(x), -1, 81)
-        return _graph(x, np.ones(x.shape[:2], bool), graphs.grid(9))
+        mask = np.ones(x.shape[:2], bool)
+        return _graph(x, mask, self._grid(mask, 9))
 
     def _belle(self, batch: Batch) -> Graph:
         particles, mother = batch["particles"], batch["mother"]
@@ -112,7 +142,7 @@ class Builder:
         x[..., :8] = _signed_log(particles[..., :8])
         np.put_along_axis(x[..., 8:], np.clip(token, 0, RARE)[..., None], 1.0, axis=-1)
         x *= mask[..., None]
-        return _graph(x, mask, graphs.tree(mother, mask))
+        return _graph(x, mask, graphs.full(mask) if self.links == "full" else graphs.tree(mother, mask))
 
 
 def jet_features(p4: NDArray[Any]) -> tuple[Array, Array, NDArray[np.bool_]]:

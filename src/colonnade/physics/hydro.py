@@ -64,7 +64,7 @@ def evolve(
     energy, vx, vy = (np.ascontiguousarray(part, float) for part in start)
     history = np.zeros((steps + 1, 3, *energy.shape))
     history[0] = energy, vx, vy
-    done = _evolve(history, table, step, cell, tau, 1.0 if expanding else 0.0, until)
+    done = _evolve(history, table, step, cell, tau if expanding else 1.0, 1.0 if expanding else 0.0, until)
     return tau + step * np.arange(done + 1), history[: done + 1]
 
 

@@ -94,7 +94,7 @@ def top_tagging(n: int, rng: np.random.Generator, settings: JetSettings | None =
     """
     settings = settings or JetSettings()
     counts = {"top": n // 2, "qcd": n - n // 2}
-    made = {kind: jets(kind, count, rng, settings) for kind, count in counts.items() if count}  # type: ignore[arg-type]
+    made = {kind: make_jets(kind, count, rng, settings) for kind, count in counts.items() if count}  # type: ignore[arg-type]
     order = rng.permutation(n)
     labels = np.concatenate([np.full(len(part.p4), int(kind == "top"), np.int8) for kind, part in made.items()])
     return {
@@ -105,7 +105,9 @@ def top_tagging(n: int, rng: np.random.Generator, settings: JetSettings | None =
     }
 
 
-def jets(kind: Literal["top", "qcd"], n: int, rng: np.random.Generator, settings: JetSettings | None = None) -> Jets:
+def make_jets(
+    kind: Literal["top", "qcd"], n: int, rng: np.random.Generator, settings: JetSettings | None = None
+) -> Jets:
     """`n` jets of one kind.
 
     Raises:

@@ -81,7 +81,12 @@ def bootstrap(
     draws: int = 200,
     level: float = 0.68,
 ) -> Interval:
-    """A measure of some columns of events and its percentile interval over resampled events."""
+    """A measure of some columns of events and its percentile interval over resampled events.
+
+    Raises:
+        PhysicsError: the measure is not defined for these events, or for hardly any resampling of them.
+    """
+    found = measure(*columns)
     n = len(columns[0])
     values = []
     for _ in range(draws):
@@ -93,7 +98,7 @@ def bootstrap(
     if not values:
         raise PhysicsError("Too few events of one class for an interval.")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(measure(*columns), float(low), float(high))
+    return Interval(found, float(low), float(high))
 
 
 def calibration(

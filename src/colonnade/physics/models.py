@@ -98,6 +98,25 @@ class PFN(nn.Module):
         return found
 
 
+class EFN(nn.Module):
+    """Energy flow network (arXiv:1810.05165): particles enter by direction, weighted with their share of the pT.
+
+    The sum over particles is linear in their energies: the network is infrared and collinear safe whatever its weights.
+    """
+
+    def __init__(self, width: int = 100, latent: int = 128) -> None:
+        super().__init__()
+        self.inner, self.outer = mlp(2, width, width, latent), mlp(latent, width, width)
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, graph: Graph) -> torch.Tensor:
+        x = graph.flat
+        # Columns 2, 3 are the direction from the jet axis, 4 is log(pT / pT(jet)).
+        total = graph.pool(torch.exp(x[:, 4:5]) * self.inner(x[:, 2:4] / 0.3), mean=False)
+        found: torch.Tensor = self.out(self.outer(total)).squeeze(1)
+        return found
+
+
 class ParticleNet(nn.Module):
     """ParticleNet (arXiv:1902.08570): edge convolutions, the first on the given graph, the others on dynamic ones.
 
@@ -215,9 +234,7 @@ class BelleGCN(nn.Module):
         for layer in self.convolution:
             x = layer(x, graph.sparse)
         # 40: about the particles of an event
-        found: torch.Tensor = self.out(self.head(graph.pool(x, mean=False) / 40)).squeeze(
-            1
-        )  # 40: about the particles of an event
+        found: torch.Tensor = self.out(self.head(graph.pool(x, mean=False) / 40)).squeeze(1)
         return found
 
 
@@ -279,6 +296,7 @@ _BUILD: dict[str, tuple[tuple[str, ...], Make]] = {
     "graphnet-paper": (tuple(FEATURES), lambda name, o: GraphNet(FEATURES[name], **o)),
     "fcn": (tuple(FEATURES), lambda name, o: FCN(FEATURES[name], NODES[name], **o)),
     "pfn": (("top", "belle"), lambda name, o: PFN(FEATURES[name], **o)),
+    "efn": (("top",), lambda name, o: EFN(**o)),
     "particlenet": (("top",), lambda name, o: ParticleNet(FEATURES[name], **o)),
     "particlenet-lite": (("top",), lambda name, o: ParticleNet(FEATURES[name], **o)),
     "part-lite": (("top", "belle"), lambda name, o: ParT(FEATURES[name], **o)),

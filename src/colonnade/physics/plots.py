@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from colonnade.physics import fourvectors as fv
-from colonnade.physics.metrics import auc, calibration, roc
+from colonnade.physics.metrics import against, auc, calibration, roc
 from colonnade.physics.schema import spec
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -103,14 +104,96 @@ def image(values: NDArray[Any], x: str, y: str, bar: str) -> go.Figure:
     return figure
 
 
-def jet_image(p4: NDArray[Any], bins: int = 40, reach: float = 0.8) -> go.Figure:
-    """Mean pT of many jets (n, nodes, 4) around their axes, on a logarithmic scale."""
+def jet_images(p4: NDArray[Any], label: NDArray[Any], bins: int = 40, reach: float = 0.8) -> go.Figure:
+    """Mean pT of QCD and top jets (n, nodes, 4) around their axes, on a logarithmic scale, side by side.
+
+    Jets are turned so that their two hardest constituents lie on a vertical line.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(1, 2, subplot_titles=[f"{kind} jets" for kind in spec("top").classes])
     axis = p4.sum(axis=1)
-    eta = fv.eta(p4) - fv.eta(axis)[:, None]
-    phi = fv.turn(fv.phi(p4) - fv.phi(axis)[:, None])
-    ends = ((-reach, reach), (-reach, reach))
-    total, _, _ = np.histogram2d(phi.ravel(), eta.ravel(), bins, ends, weights=fv.pt(p4).ravel())
-    return image(np.log10(total / max(len(p4), 1) + 1e-4), "Δη", "Δφ", "log10 pT/GeV")
+    eta, phi = fv.eta(p4) - fv.eta(axis)[:, None], fv.turn(fv.phi(p4) - fv.phi(axis)[:, None])
+    second = p4[:, 1:2, 0] > 0
+    angle = np.where(second, np.arctan2(phi[:, 1:2] - phi[:, :1], eta[:, 1:2] - eta[:, :1]), 0) - np.pi / 2
+    x, y = eta * np.cos(angle) + phi * np.sin(angle), phi * np.cos(angle) - eta * np.sin(angle)
+    edges = np.linspace(-reach, reach, bins + 1)
+    middle = (edges[1:] + edges[:-1]) / 2
+    for kind in (0, 1):
+        mine = label == kind
+        total, _, _ = np.histogram2d(y[mine].ravel(), x[mine].ravel(), edges, weights=fv.pt(p4[mine]).ravel())
+        heat = go.Heatmap(
+            x=middle,
+            y=middle,
+            z=np.log10(total / max(int(mine.sum()), 1) + 1e-3),
+            zmin=-3,
+            zmax=2,
+            colorscale="Viridis",
+            colorbar={"title": "log10 pT/GeV"},
+            showscale=kind == 1,
+        )
+        figure.add_trace(heat, 1, kind + 1)
+        figure.update_xaxes(title="turned Δη", row=1, col=kind + 1)
+    figure.update_yaxes(title="turned Δφ", row=1, col=1)
+    return figure
+
+
+def occlusion_display(p4: NDArray[Any], change: NDArray[Any]) -> go.Figure:
+    """One jet's constituents around its axis, area by pT, colour by what each adds to the score.
+
+    Args:
+        p4: (nodes, 4) E, px, py, pz in GeV.
+        change: (nodes,) of the log odds when a constituent is left out (`training.occlusion`).
+    """
+    real = p4[:, 0] > 0
+    axis = p4.sum(axis=0)
+    pt = fv.pt(p4)[real]
+    most = max(float(np.abs(change).max(initial=0)), 1e-6)
+    marker = {
+        "size": 6 + 26 * np.sqrt(pt / max(pt.max(initial=1e-9), 1e-9)),
+        "color": change[real],
+        "colorscale": [[0, COLOURS[1]], [0.5, "#DDDDDD"], [1, COLOURS[0]]],
+        "cmin": -most,
+        "cmax": most,
+        "colorbar": {"title": "adds to<br>log odds"},
+        "opacity": 0.85,
+    }
+    figure = go.Figure(
+        go.Scatter(
+            x=(fv.eta(p4) - fv.eta(axis))[real],
+            y=fv.turn(fv.phi(p4) - fv.phi(axis))[real],
+            mode="markers",
+            marker=marker,
+            customdata=pt,
+            hovertemplate="pT %{customdata:.1f} GeV<br>adds %{marker.color:.2f}<extra></extra>",
+        )
+    )
+    figure.update_layout(xaxis_title="Δη", yaxis_title="Δφ")
+    return figure
+
+
+def score_against_mass(mass: NDArray[Any], score: NDArray[Any]) -> go.Figure:
+    """Probability against jet mass: a tagger that has learnt the mass alone shows a step."""
+    figure = go.Figure(go.Scattergl(x=mass, y=score, mode="markers", marker={"size": 5, "opacity": 0.6}))
+    figure.update_layout(xaxis_title="jet mass (GeV)", yaxis_title="probability of a top quark")
+    return figure
+
+
+def residuals(truth: NDArray[Any], predicted: NDArray[Any], unit: str) -> go.Figure:
+    """Bias (points) and resolution (bars) of a regression in bins of the truth."""
+    rows = against(truth, predicted, np.asarray(truth, float))
+    figure = go.Figure(
+        go.Scatter(
+            x=rows["centre"],
+            y=rows["bias"],
+            error_y={"array": rows["resolution"]},
+            mode="markers",
+            marker={"size": 8, "color": COLOURS[0]},
+        )
+    )
+    figure.add_hline(y=0, line={"dash": "dot", "color": "#888888"})
+    figure.update_layout(xaxis_title=f"true ({unit})", yaxis_title=f"predicted - true ({unit})")
+    return figure
 
 
 def footprint(signal: NDArray[Any], time: NDArray[Any]) -> go.Figure:
@@ -130,25 +213,56 @@ def footprint(signal: NDArray[Any], time: NDArray[Any]) -> go.Figure:
 
 
 def decay_graph(pdg: NDArray[Any], mother: NDArray[Any]) -> go.Figure:
-    """One decay tree (nodes,), generations from top to bottom."""
+    """One decay tree (nodes,), generations from top to bottom; no lines cross."""
     present = np.flatnonzero(pdg != 0)
-    depth = np.zeros(len(pdg), int)
-    for node in present[1:]:
-        depth[node] = depth[mother[node]] + 1
-    place = np.zeros(len(pdg))
-    for level in range(depth.max() + 1):
-        row = present[depth[present] == level]
-        row = row[np.argsort(place[np.maximum(mother[row], 0)], kind="stable")]
-        place[row] = (np.arange(len(row)) + 0.5) / len(row)
+    place, depth = _tidy(present, mother)
     child = present[mother[present] >= 0]
     gap = np.full(len(child), np.nan)
     x = np.stack([place[child], place[mother[child]], gap], axis=1).ravel()
     y = np.stack([-depth[child], -depth[mother[child]], gap], axis=1).ravel()
-    figure = go.Figure(go.Scatter(x=x, y=y, mode="lines", line={"color": "#BBBBBB"}))
-    names = [particle_name(int(pdg[node])) for node in present]
-    figure.add_scatter(x=place[present], y=-depth[present], mode="markers+text", text=names, textposition="top center")
-    figure.update_layout(showlegend=False, xaxis_visible=False, yaxis_visible=False)
+    figure = go.Figure(go.Scatter(x=x, y=y, mode="lines", line={"color": "#BBBBBB"}, hoverinfo="skip"))
+    figure.add_scatter(
+        x=place[present],
+        y=-depth[present],
+        mode="markers+text",
+        text=[particle_name(int(pdg[node])) for node in present],
+        textposition="top center",
+        marker={"color": COLOURS[0], "size": 7},
+        hoverinfo="text",
+    )
+    figure.update_layout(
+        showlegend=False, xaxis_visible=False, yaxis_visible=False, yaxis_range=[-depth.max() - 0.4, 0.6]
+    )
     return figure
+
+
+def _tidy(present: NDArray[Any], mother: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Places of a tree's nodes, stable particles side by side and each mother over the middle of her daughters."""
+    daughters: dict[int, list[int]] = {int(node): [] for node in present}
+    depth, place = np.zeros(len(mother), int), np.zeros(len(mother))
+    for node in present:
+        if mother[node] >= 0:
+            daughters[int(mother[node])].append(int(node))
+            depth[node] = depth[mother[node]] + 1
+    leaves, waiting = 0, [int(node) for node in present if mother[node] < 0]
+    order = []
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        waiting.extend(reversed(daughters[node]))
+    for node in order:
+        if not daughters[node]:
+            place[node], leaves = leaves, leaves + 1
+    for node in reversed(order):
+        if daughters[node]:
+            place[node] = np.mean([place[daughter] for daughter in daughters[node]])
+    return place, depth
+
+
+_GREEK = {
+    "Upsilon": "Υ", "gamma": "γ", "pi": "π", "mu": "μ", "nu": "ν", "tau": "τ", "rho": "ρ", "omega": "ω", "eta": "η",
+    "phi": "φ", "psi": "ψ", "chi": "χ", "Lambda": "Λ", "Sigma": "Σ", "Delta": "Δ", "Xi": "Ξ", "Omega": "Ω",
+}  # fmt: skip
 
 
 def particle_name(pdg: int) -> str:
@@ -156,9 +270,12 @@ def particle_name(pdg: int) -> str:
     from particle import Particle
 
     try:
-        return str(Particle.from_pdgid(pdg).name)
+        name = str(Particle.from_pdgid(pdg).name)
     except Exception:  # numbers that the table does not know, of several kinds
         return "Υ(4S)" if pdg == 300553 else str(pdg)
+    return (
+        re.sub("|".join(_GREEK), lambda found: _GREEK[found[0]], name).replace("K(S)0", "K_S").replace("K(L)0", "K_L")
+    )
 
 
 def marginals(name: str, arrays: Mapping[str, NDArray[Any]]) -> go.Figure:

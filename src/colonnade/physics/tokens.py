@@ -35,3 +35,10 @@ def tokens(pdg: NDArray[np.int64]) -> NDArray[np.int64]:
     found = order[np.minimum(place, len(listed) - 1)]
     token = np.where(listed[found] == pdg, found + 1, RARE)
     return np.where(pdg == 0, 0, token)
+
+
+def identifiers(token: NDArray[np.float32] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """PDG identifiers of tokens; 0 for padding, and 99, a place for user-defined particles, for rare ones."""
+    table = np.full(RARE + 1, 99, np.int64)
+    table[0], table[1 : len(FREQUENT) + 1] = 0, FREQUENT
+    return table[np.clip(token, 0, RARE).astype(np.int64)]

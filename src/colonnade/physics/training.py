@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from colonnade.physics.shards import Dataset
 
 FITTED = 2000  # events that means and spreads are fitted on
 Progress = Callable[[float, float], None]
+Watch = Callable[["Trained", float, int], None]
 
 
 @dataclass
@@ -102,6 +103,7 @@ def fit(
     data: Dataset,
     model: str = "graphnet",
     *,
+    start: dict[str, torch.Tensor] | None = None,
     budget: float = 60.0,
     seed: int = 0,
     batch: int = 128,
@@ -111,6 +113,8 @@ def fit(
     epochs: int = 1000,
     events: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
+    marks: Sequence[float] = (),
     **options: Any,
 ) -> Trained:
     """Train a model on a stream of events until the budget is spent.
@@ -121,6 +125,7 @@ def fit(
     Args:
         data: training events.
         model: one of `models.MODELS` or "reference".
+        start: weights to begin with (fine-tuning); fresh ones by default.
         budget: CPU-seconds.
         seed: of weights and order.
         batch: events a step.
@@ -130,6 +135,8 @@ def fit(
         epochs: most passes over the data.
         events: spend the budget on this many events instead of on seconds: the same result on every machine.
         progress: called with the share of the budget that is spent, and 1.
+        watch: called with the model, the CPU-seconds and the events seen, at each of `marks`; its time is not counted.
+        marks: CPU-seconds.
         options: of the model.
 
     Raises:
@@ -143,21 +150,28 @@ def fit(
         raise PhysicsError(f"label must hold both classes, but all of the first events are {first['label'][0]}.")
     builder = Builder(data.spec.name, nodes).fit(first)
     net = build(model, data.spec.name, seed, **options)
+    if start is not None:
+        net.load_state_dict(start)
     trained = Trained(net, builder, model, options)
     loss_of = nn.BCEWithLogitsLoss() if data.spec.task == "classification" else nn.MSELoss()
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
-    begin, seen, recent = time.process_time(), 0, []
+    begin, seen, recent, ahead = time.process_time(), 0, [], sorted(marks)
     torch.manual_seed(seed)
     net.train()
     for _ in range(epochs):
         for some in data.batches(batch, columns=columns, rng=rng, stop=stop):
             spent = time.process_time() - begin
+            if watch is not None and ahead and spent >= ahead[0]:
+                ahead.pop(0)
+                watch(trained, spent, seen)
+                net.train()
+                begin = time.process_time() - spent
             share = seen / events if events else spent / budget
             if share >= 1:
                 return trained
             if len(some[data.spec.target]) < 2:  # batch norm needs two
                 continue
-            optimiser.param_groups[0]["lr"] = rate * _cycle(share)
+            optimiser.param_groups[0]["lr"] = rate * cycle(share)
             loss = loss_of(net(builder(some)), builder.target(some))
             optimiser.zero_grad()
             loss.backward()
@@ -173,19 +187,28 @@ def fit(
     return trained
 
 
-# Training events per CPU-second of one core, rounded: what a budget in seconds buys when the result must not depend on
-# the machine.
-_SPEED = {"pfn": 5000, "graphnet": 1500, "particlenet-lite": 400, "fcn": 4000, "part-lite": 300, "cnn": 600}
-_SLOWER = {"top": 1.0, "belle": 0.7, "airshower": 0.5, "spinodal": 0.25, "eos": 0.2}
+def occlusion(trained: Trained, jet: NDArray[Any]) -> NDArray[np.float64]:
+    """What each constituent adds to a jet's score: the log odds with all of them minus those without it.
+
+    Args:
+        trained: a model of the set top.
+        jet: (nodes, 4) E, px, py, pz in GeV.
+
+    Returns:
+        (nodes,), 0 at padding.
+    """
+    real = np.flatnonzero(jet[:, 0] > 0)
+    without = np.repeat(jet[None], len(real) + 1, axis=0)
+    without[np.arange(len(real)), real] = 0
+    probability = np.clip(trained.predict({"p4": without}), 1e-9, 1 - 1e-9)
+    odds = np.log(probability / (1 - probability))
+    found = np.zeros(len(jet))
+    found[real] = odds[-1] - odds[:-1]
+    return found
 
 
-def events_for(budget: float, model: str, dataset: str) -> int:
-    """How many training events a budget of CPU-seconds stands for, by rounded speeds of one core."""
-    slower = 1.0 if model == "cnn" else _SLOWER[dataset]
-    return max(int(budget * _SPEED.get(model, 300) * slower), 256)
-
-
-def _cycle(share: float) -> float:
+def cycle(share: float) -> float:
+    """Learning rate over its largest value, at a share of the training: a short rise, then a cosine down."""
     if share < 0.1:
         return 0.1 + 9 * share
     return 0.5 * (1 + float(np.cos(np.pi * min((share - 0.1) / 0.9, 1.0)))) + 1e-3

@@ -35,7 +35,13 @@ def read_jets(file: Path | str, nodes: int = 200) -> NDArray[np.float64]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise PhysicsError(f"file must end in {', '.join(ENDINGS)}, but is {path.name!r}.")
-    p4 = reader(path)
+    try:
+        p4 = reader(path)
+    except PhysicsError:
+        raise
+    except Exception as error:  # five formats, whose readers have errors of many kinds
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise PhysicsError(f"file {path.name!r} could not be read as {path.suffix}: {told[0].rstrip('.')}.") from None
     if not len(p4):
         raise PhysicsError(f"file {path.name!r} holds no jet.")
     check_four_vectors(p4)
@@ -62,10 +68,7 @@ def _columns(names: list[str], file: Path) -> dict[str, str]:
 
 
 def _csv(file: Path) -> NDArray[np.float64]:
-    try:
-        table = np.genfromtxt(file, delimiter=",", names=True, dtype=float, encoding="utf-8", ndmin=1)
-    except ValueError as error:
-        raise PhysicsError(f"file {file.name!r} is no table of numbers: {str(error).splitlines()[0]}.") from None
+    table = np.genfromtxt(file, delimiter=",", names=True, dtype=float, encoding="utf-8", ndmin=1)
     found = _columns(list(table.dtype.names or ()), file)
     if "jet" not in found:
         raise PhysicsError(f"file {file.name!r} must have a column jet that numbers the jets.")
@@ -94,18 +97,13 @@ def _ragged(lists: dict[str, list[Any]]) -> NDArray[np.float64]:
 
 def _root(file: Path) -> NDArray[np.float64]:
     uproot = engine("uproot")
-    try:
-        with uproot.open(file) as content:
-            trees = [key for key, kind in content.classnames().items() if kind in ("TTree", "ROOT::RNTuple")]
-            if not trees:
-                raise PhysicsError(f"file {file.name!r} holds no tree.")
-            tree = content[trees[0]]
-            found = _columns([str(key) for key in tree.keys()], file)  # noqa: SIM118
-            arrays = tree.arrays([found[name] for name in NAMES], entry_stop=MOST_JETS)
-    except (OSError, ValueError) as error:
-        if isinstance(error, PhysicsError):
-            raise
-        raise PhysicsError(f"file {file.name!r} is no ROOT file.") from None
+    with uproot.open(file) as content:
+        trees = [key for key, kind in content.classnames().items() if kind in ("TTree", "ROOT::RNTuple")]
+        if not trees:
+            raise PhysicsError(f"file {file.name!r} holds no tree.")
+        tree = content[trees[0]]
+        found = _columns([str(key) for key in tree.keys()], file)  # noqa: SIM118
+        arrays = tree.arrays([found[name] for name in NAMES], entry_stop=MOST_JETS)
     return _ragged({name: arrays[found[name]].to_list() for name in NAMES})
 
 
@@ -118,20 +116,22 @@ def _npz(file: Path) -> NDArray[np.float64]:
 
 
 def _hepmc(file: Path) -> NDArray[np.float64]:
-    """Final-state particles of ASCII HepMC 2 and 3, whose P lines differ by one column."""
+    """Final-state particles of ASCII HepMC 2 and 3, whose P lines differ by one column; MeV become GeV."""
     rows, event = [], -1
-    third = False
+    third, unit = False, 1.0
     with file.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             if line.startswith("HepMC::Asciiv3"):
                 third = True
             elif line.startswith("E "):
                 event += 1
+            elif line.startswith("U "):
+                unit = 1e-3 if "MEV" in line else 1.0
             elif line.startswith("P "):
                 word = line.split()
                 shift = 1 if third else 0
                 if int(word[8 if not third else 9]) == 1 and abs(int(word[2 + shift])) not in (12, 14, 16):
-                    px, py, pz, energy = (float(w) for w in word[3 + shift : 7 + shift])
+                    px, py, pz, energy = (unit * float(w) for w in word[3 + shift : 7 + shift])
                     rows.append((event, energy, px, py, pz))
     if not rows:
         raise PhysicsError(f"file {file.name!r} holds no final-state particle of a HepMC event.")

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "gait": ["Command", "GaitConfig", "Walker"],
         "jump": ["optimise_jump"],
         "jump_spec": ["JumpPlan", "JumpSpec", "Window"],
+        "learning": ["Learned", "learn"],
         "library": ["JumpLibrary", "standard_library"],
         "mapping": ["ElevationMap", "FoundWindow"],
         "mission": ["Metrics", "MissionConfig", "MissionResult", "navigate"],

@@ -1,7 +1,8 @@
-"""Films of recorded runs: drawn by MuJoCo off screen and written as MP4 or GIF in a process of its own.
+"""Films of recorded runs, as MP4, or as an animated GIF where there is no encoder.
 
-A process of its own, because the graphics backend is chosen when MuJoCo is imported and because a graphics driver that
-crashes must not take the run with it.
+Pictures are MuJoCo's where off-screen OpenGL works (EGL or OSMesa), else those of `sketch`. MuJoCo draws in a process
+of its own, because the graphics backend is chosen when it is imported and because a graphics driver that crashes must
+not take the run with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,18 @@ from colonnade.quadruped.robot import Array, Robot
 
 BACKENDS = ("egl", "osmesa")
 RATE = 20  # frames a second
+GIF_EVERY = 2  # a GIF keeps one frame of so many
 SIZE = (480, 270)
 TIMEOUT = 300.0
+LARGEST = 2400  # frames: of longer runs the film is faster than the run
 
 
 @dataclass(frozen=True)
 class Film:
-    """Where the film is, or in one sentence why there is none."""
+    """Where the film is (None: there is none), and in one sentence what is less than it might be."""
 
     path: Path | None
-    reason: str = ""
+    remark: str = ""
 
 
 def film(
@@ -41,27 +44,38 @@ def film(
 
     Args:
         t: (T,) s; qpos: (T, 19); path: file name without ending.
+        backends: MuJoCo's, in the order they are tried.
 
     Returns:
-        Never raises for missing graphics or encoders: the reason says what is missing.
+        Never raises for missing graphics or encoders: the remark says what is missing.
     """
     if len(t) < 2:
         return Film(None, "No film: nothing was recorded.")
-    times = np.arange(t[0], t[-1], 1 / RATE)
-    pick = np.searchsorted(t, times).clip(0, len(t) - 1)
-    reason = "no backend was tried"
+    times = np.linspace(t[0], t[-1], min(max(int((t[-1] - t[0]) * RATE), 2), LARGEST))
+    poses = qpos[np.searchsorted(t, times).clip(0, len(t) - 1)]
     with tempfile.TemporaryDirectory() as folder:
         scene = Path(folder) / "scene.npz"
-        np.savez(scene, xml=mjcf(robot, boxes), qpos=qpos[pick])
+        np.savez(scene, xml=mjcf(robot, boxes), qpos=poses)
+        said = []
         for backend in backends:
-            reason = _draw(scene, path, backend)
-            for ending in (".mp4", ".gif"):
-                if not reason and path.with_suffix(ending).exists():
-                    return Film(path.with_suffix(ending))
-    return Film(None, f"No film: off-screen drawing is not available here ({reason}).")
+            reason = _elsewhere(scene, path, backend)
+            if not reason:
+                return _written(path, "")
+            said.append(reason)
+    remark = f"The film is a sketch, as OpenGL does not draw here ({'; '.join(said)})." if said else ""
+    from colonnade.quadruped.sketch import pictures
+
+    _write(pictures(robot, boxes, poses, SIZE), path)
+    return _written(path, remark)
 
 
-def _draw(scene: Path, path: Path, backend: str) -> str:
+def _written(path: Path, remark: str) -> Film:
+    if path.with_suffix(".mp4").exists():
+        return Film(path.with_suffix(".mp4"), remark)
+    return Film(path.with_suffix(".gif"), f"{remark} The film is a GIF, as ffmpeg is missing.".strip())
+
+
+def _elsewhere(scene: Path, path: Path, backend: str) -> str:
     """Run this module on the scene; the answer is empty when it went well, else the last line it said."""
     environment = os.environ | {"MUJOCO_GL": backend}
     command = [sys.executable, "-m", "colonnade.quadruped.film", str(scene), str(path)]
@@ -75,12 +89,12 @@ def _draw(scene: Path, path: Path, backend: str) -> str:
     return f"{backend}: {lines[-1][:200] if lines else f'stopped with code {done.returncode}'}"
 
 
-def _main(scene: Path, path: Path) -> None:
+def _rendered(xml: str, qpos: Array) -> Iterator[Array]:
+    """MuJoCo's pictures of the poses."""
     import mujoco
 
-    with np.load(scene, allow_pickle=False) as stored:
-        model, qpos = mujoco.MjModel.from_xml_string(str(stored["xml"])), stored["qpos"]
-    data, images = mujoco.MjData(model), []
+    model = mujoco.MjModel.from_xml_string(xml)
+    data = mujoco.MjData(model)
     with mujoco.Renderer(model, SIZE[1], SIZE[0]) as renderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             renderer.scene.flags[flag] = False
@@ -88,11 +102,10 @@ def _main(scene: Path, path: Path) -> None:
             data.qpos[:] = pose
             mujoco.mj_forward(model, data)
             renderer.update_scene(data, camera="chase")
-            images.append(renderer.render().copy())
-    _write(images, path)
+            yield renderer.render().copy()
 
 
-def _write(images: list[Array], path: Path) -> None:
+def _write(images: Iterable[Array], path: Path) -> None:
     """MP4 by imageio's ffmpeg; without it a GIF by Pillow."""
     try:
         import imageio.v2 as imageio
@@ -100,10 +113,7 @@ def _write(images: list[Array], path: Path) -> None:
 
         imageio_ffmpeg.get_ffmpeg_exe()
     except (ImportError, RuntimeError):
-        from PIL import Image
-
-        frames = [Image.fromarray(image).quantize(64) for image in images[::2]]
-        frames[0].save(path.with_suffix(".gif"), save_all=True, append_images=frames[1:], duration=2000 // RATE, loop=0)
+        _write_gif(images, path.with_suffix(".gif"))
         return
     writer: Any = imageio.get_writer(path.with_suffix(".mp4"), fps=RATE, macro_block_size=2)
     with writer:
@@ -111,5 +121,14 @@ def _write(images: list[Array], path: Path) -> None:
             writer.append_data(image)
 
 
+def _write_gif(images: Iterable[Array], path: Path) -> None:
+    from PIL import Image
+
+    kept = [Image.fromarray(image).quantize(64) for index, image in enumerate(images) if index % GIF_EVERY == 0]
+    duration = 1000 * GIF_EVERY // RATE
+    kept[0].save(path, save_all=True, append_images=kept[1:], duration=duration, loop=0)
+
+
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), Path(sys.argv[2]))
+    with np.load(Path(sys.argv[1]), allow_pickle=False) as stored:
+        _write(_rendered(str(stored["xml"]), stored["qpos"]), Path(sys.argv[2]))

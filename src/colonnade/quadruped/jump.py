@@ -14,9 +14,10 @@ import numpy as np
 from colonnade.quadruped.errors import InputError
 from colonnade.quadruped.jump_guess import best_lines, first_guess, guessed_length
 from colonnade.quadruped.jump_nlp import DURATIONS, PARAMETERS, Layout, Programme, programme
-from colonnade.quadruped.jump_spec import FEET_IN_PHASE, Array, JumpPlan, JumpSpec, Status
+from colonnade.quadruped.jump_spec import FEET_IN_PHASE, Array, JumpPlan, JumpSpec, Status, Window
 from colonnade.quadruped.robot import Robot
 
+FINEST = 1 / 32  # share of the way between two problems below which a homotopy gives up
 FEASIBLE = 1e-5  # largest violation of a plan that counts as solved
 STATUS: dict[str, Status] = {
     "Solve_Succeeded": "solved",
@@ -26,18 +27,25 @@ STATUS: dict[str, Status] = {
     "Maximum_Iterations_Exceeded": "iterations",
     "Maximum_CpuTime_Exceeded": "timeout",
     "Maximum_WallTime_Exceeded": "timeout",
-    "User_Requested_Stop": "cancelled",
 }
 
 
 class Watch(ca.Callback):
-    """Called by IPOPT at each iteration: stops it when the caller says so."""
+    """Called by IPOPT at each iteration: stops it when the caller says so or a limit is passed.
+
+    Limits are kept here, not in IPOPT's options, so that one compiled solver serves all of them.
+    """
 
     def __init__(self, size: int, rows: int) -> None:
         ca.Callback.__init__(self)
         self.size, self.rows = size, rows
-        self.stop: Callable[[], bool] | None = None
+        self.begin(0, 0.0, None)
         self.construct("watch", {})
+
+    def begin(self, iterations: int, seconds: float, stop: Callable[[], bool] | None) -> None:
+        """Set the limits of the next solve."""
+        self.reason: Status | None = None
+        self._left, self._deadline, self._stop = iterations, time.perf_counter() + seconds, stop
 
     def get_n_in(self) -> int:
         return int(ca.nlpsol_n_out())
@@ -51,12 +59,19 @@ class Watch(ca.Callback):
         return ca.Sparsity.dense(count, 1) if count else ca.Sparsity(0, 0)
 
     def eval(self, _: Any) -> list[int]:
-        return [int(self.stop is not None and self.stop())]
+        self._left -= 1
+        if self._stop is not None and self._stop():
+            self.reason = "cancelled"
+        elif self._left < 0:
+            self.reason = "iterations"
+        elif time.perf_counter() > self._deadline:
+            self.reason = "timeout"
+        return [int(self.reason is not None)]
 
 
 @lru_cache(maxsize=16)
 def _solver(
-    robot: Robot, intervals: tuple[int, int, int, int], separated: bool, warm: bool, limit: int, seconds: float
+    robot: Robot, intervals: tuple[int, int, int, int], separated: bool, warm: bool
 ) -> tuple[Programme, Any, Watch]:
     problem = programme(robot, intervals, separated)
     watch = Watch(problem.layout.size, len(problem.low))
@@ -65,8 +80,6 @@ def _solver(
         "iteration_callback": watch,
         "ipopt.print_level": 0,
         "ipopt.sb": "yes",
-        "ipopt.max_iter": limit,
-        "ipopt.max_wall_time": seconds,
         "ipopt.tol": 1e-5,
         "ipopt.constr_viol_tol": 1e-6,
         "ipopt.acceptable_tol": 1e-3,
@@ -113,7 +126,70 @@ def optimise_jump(
     plan = _first(spec, guess, max_iterations, max_seconds, cancelled)
     if plan.solved or plan.status == "cancelled" or spec.window is None or guess is not None:
         return plan
-    return _climb(spec, plan, max_iterations, max_seconds, cancelled)
+    left = max_seconds - plan.seconds
+    lower = replace(spec, window=replace(spec.window, sill=0.5 * spec.window.sill))
+    tries = [plan, _first(lower, None, max_iterations, left, cancelled)]
+    if tries[1].solved:
+        left -= tries[1].seconds
+        tries.append(approach(spec, tries[1], max_iterations=max_iterations, max_seconds=left, cancelled=cancelled))
+    # The first failure is the one to tell of, unless a later try did it or was stopped.
+    found = next((one for one in tries[:0:-1] if one.status == "cancelled" or (one.solved and one.spec == spec)), plan)
+    return replace(
+        found, spec=spec, seconds=sum(one.seconds for one in tries), iterations=sum(one.iterations for one in tries)
+    )
+
+
+def approach(
+    spec: JumpSpec,
+    start: JumpPlan,
+    *,
+    first: float = 0.5,
+    max_iterations: int = 300,
+    max_seconds: float = 60.0,
+    cancelled: Callable[[], bool] | None = None,
+) -> JumpPlan:
+    """Homotopy: from a solved jump to the asked one through the problems between, each started from the last.
+
+    Args:
+        first: share of the way that the first step tries; a step that fails is halved.
+
+    Returns:
+        The asked jump, or the last failure; `seconds` and `iterations` are of all solves.
+    """
+    began = time.perf_counter()
+    best, share, step, iterations = start, 0.0, first, 0
+    plan = replace(start, status="timeout", message="no time was left")
+    while step >= FINEST and plan.status != "cancelled":
+        left = began + max_seconds - time.perf_counter()
+        if left <= 0:
+            break
+        ahead = min(share + step, 1.0)
+        plan = _solve(spec if ahead == 1.0 else between(start, spec, ahead), best, max_iterations, left, cancelled)
+        iterations += plan.iterations
+        if plan.solved and ahead == 1.0:
+            break
+        best, share, step = (plan, ahead, step) if plan.solved else (best, share, step / 2)
+    reached = plan.solved and plan.spec == spec
+    status = "timeout" if plan.solved and not reached else plan.status
+    return replace(plan, spec=spec, status=status, seconds=time.perf_counter() - began, iterations=iterations)
+
+
+def between(start: JumpPlan, end: JumpSpec, share: float) -> JumpSpec:
+    """The problem a `share` of the way from a plan's to another; the robot and the intervals are the other's."""
+
+    def mix(first: float, second: float) -> float:
+        return (1 - share) * first + share * second
+
+    names = ("distance", "friction", "margin", "torque_reserve", "start_height", "end_height")
+    values: dict[str, Any] = {name: mix(getattr(start.spec, name), getattr(end, name)) for name in names}
+    mixed = replace(end, **values)
+    if end.length is not None:
+        mixed = replace(mixed, length=mix(start.length, end.length))
+    here, there = start.spec.window, end.window
+    if here is None or there is None:
+        return mixed
+    sizes = {name: mix(getattr(here, name), getattr(there, name)) for name in ("sill", "lintel", "depth")}
+    return replace(mixed, window=Window(**sizes))
 
 
 def _first(
@@ -133,27 +209,6 @@ def _first(
     return replace(plan, seconds=plan.seconds + held.seconds, iterations=plan.iterations + held.iterations)
 
 
-def _climb(
-    spec: JumpSpec, failed: JumpPlan, max_iterations: int, max_seconds: float, cancelled: Callable[[], bool] | None
-) -> JumpPlan:
-    """Homotopy in the sill: solve half the height, then go up by warm starts, halving the step where one fails."""
-    assert spec.window is not None
-    deadline = time.perf_counter() + max_seconds - failed.seconds
-    seconds, iterations = failed.seconds, failed.iterations
-    best, height, step, plan = None, 0.0, 0.5 * spec.window.sill, failed
-    while step > 0.004 and time.perf_counter() < deadline and plan.status != "cancelled":
-        trial = min(height + step, spec.window.sill) if best else 0.5 * spec.window.sill
-        lower = replace(spec, window=replace(spec.window, sill=trial))
-        plan = _solve(lower, best, max_iterations, max(deadline - time.perf_counter(), 0.1), cancelled)
-        seconds, iterations = seconds + plan.seconds, iterations + plan.iterations
-        if plan.solved and trial == spec.window.sill:
-            return replace(plan, seconds=seconds, iterations=iterations)
-        if not plan.solved and best is None:
-            break
-        best, height, step = (plan, trial, step) if plan.solved else (best, height, step / 2)
-    return replace(failed, seconds=seconds, iterations=iterations)
-
-
 def _solve(
     spec: JumpSpec,
     guess: JumpPlan | None,
@@ -161,18 +216,15 @@ def _solve(
     max_seconds: float,
     cancelled: Callable[[], bool] | None,
 ) -> JumpPlan:
-    problem, solver, watch = _solver(
-        spec.robot, spec.intervals, spec.window is not None, guess is not None, max_iterations, max_seconds
-    )
+    problem, solver, watch = _solver(spec.robot, spec.intervals, spec.window is not None, guess is not None)
     layout = problem.layout
     arguments = _start(spec, layout, guess)
     low, high = _bounds(spec, layout)
-    watch.stop = cancelled
     began = time.perf_counter()
+    watch.begin(max_iterations, max_seconds, cancelled)
     result = solver(lbx=low, ubx=high, lbg=problem.low, ubg=problem.high, p=_parameters(spec), **arguments)
     seconds = time.perf_counter() - began
-    watch.stop = None
-    return _plan(spec, problem, result, solver.stats(), seconds)
+    return _plan(spec, problem, result, solver.stats(), seconds, watch.reason)
 
 
 def _parameters(spec: JumpSpec) -> Array:
@@ -236,14 +288,16 @@ def _bounds(spec: JumpSpec, layout: Layout) -> tuple[Array, Array]:
     )
 
 
-def _plan(spec: JumpSpec, problem: Programme, result: Any, stats: dict[str, Any], seconds: float) -> JumpPlan:
+def _plan(
+    spec: JumpSpec, problem: Programme, result: Any, stats: dict[str, Any], seconds: float, stopped: Status | None
+) -> JumpPlan:
     layout = problem.layout
     durations, q, v, tau, f, angles = (np.array(part) for part in layout.split(result["x"]))
     steps = np.repeat(durations.ravel() / np.array(layout.intervals), layout.intervals)
     g = np.array(result["g"]).ravel()
     excess = np.maximum(np.maximum(problem.low - g, g - problem.high), 0.0)
     violation = float(excess.max(initial=0.0))
-    status = STATUS.get(stats["return_status"], "failed")
+    status = stopped or STATUS.get(stats["return_status"], "failed")
     if status == "solved" and violation > FEASIBLE:
         status = "failed"
     return JumpPlan(

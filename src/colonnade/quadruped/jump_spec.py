@@ -13,9 +13,16 @@ from colonnade.quadruped.robot import MINI_CHEETAH, Robot, planar_leg_joints
 
 Array = NDArray[np.float64]
 Status = Literal["solved", "infeasible", "iterations", "timeout", "cancelled", "failed"]
+INTERVALS = (16, 7, 16, 10)
 PHASES = ("all feet", "rear feet", "flight", "landing")
 LANDING_ROOM = 1.8  # times the margin from just before touch-down on, where errors are largest
 FEET_IN_PHASE = ((0, 1), (1,), (), (0, 1))  # 0 front pair, 1 rear pair
+
+
+def shared_out(total: int) -> tuple[int, int, int, int]:
+    """Intervals of the four phases that add up to `total`, shared out as in `INTERVALS`; each at least three."""
+    first, second, third = (max(round(count * total / sum(INTERVALS)), 3) for count in INTERVALS[:3])
+    return first, second, third, max(total - first - second - third, 3)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class JumpSpec:
     start_height: float = 0.2
     end_height: float = 0.25
     torque_reserve: float = 0.1
-    intervals: tuple[int, int, int, int] = (16, 7, 16, 10)
+    intervals: tuple[int, int, int, int] = INTERVALS
 
     def __post_init__(self) -> None:
         size = self.robot.hip_x / MINI_CHEETAH.hip_x

@@ -48,25 +48,40 @@ class JumpLibrary:
         return min(found, key=lambda plan: plan.cost, default=None)
 
     def interpolated(self, spec: JumpSpec) -> JumpPlan | None:
-        """The blend of the stored plans below and above the asked sill at the nearest distance; None outside.
+        """The blend of the stored plans below and above the asked sill at the nearest distance, on its intervals.
 
-        It is a guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
+        Outside the stored sills it is the nearest plan; None without a window or for a robot of other geometry. It is
+        a guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
         """
-        if spec.window is None or not self.plans or spec.robot != self.plans[0].spec.robot:
+        row = self._row(spec)
+        if not row or spec.window is None:
             return None
-        same = [plan for plan in self.plans if plan.spec.intervals == spec.intervals and plan.spec.window]
-        if not same:
-            return None
-        distance = min((plan.spec.distance for plan in same), key=lambda value: abs(value - spec.distance))
-        row = [plan for plan in same if plan.spec.distance == distance]
         below = [plan for plan in row if _sill(plan) <= spec.window.sill]
         above = [plan for plan in row if _sill(plan) >= spec.window.sill]
         if not below or not above:
-            return replace(above[0] if above else below[-1], status="failed")
+            return resampled(replace(above[0] if above else below[-1], status="failed"), spec.intervals)
         low, high = below[-1], above[0]
         gap = _sill(high) - _sill(low)
         share = 0.0 if gap == 0 else (spec.window.sill - _sill(low)) / gap
-        return blend(low, high, share)
+        return resampled(blend(low, high, share), spec.intervals)
+
+    def nearest(self, spec: JumpSpec) -> JumpPlan | None:
+        """The stored plan of nearest distance and, in its row, nearest sill, on the asked intervals."""
+        window = spec.window
+        row = self._row(spec)
+        if not row or window is None:
+            return None
+        return resampled(min(row, key=lambda plan: abs(_sill(plan) - window.sill)), spec.intervals)
+
+    def _row(self, spec: JumpSpec) -> list[JumpPlan]:
+        """Plans of the nearest distance, for robots that differ in payload and motors at most."""
+        if not self.plans:
+            return []
+        own = self.plans[0].spec.robot
+        if replace(spec.robot, payload=own.payload, torque_scale=own.torque_scale) != own:
+            return []
+        distance = min((plan.spec.distance for plan in self.plans), key=lambda value: abs(value - spec.distance))
+        return [plan for plan in self.plans if plan.spec.distance == distance and plan.spec.window]
 
     def save(self, path: Path) -> None:
         """Write all plans into one compressed file, in single precision."""
@@ -143,6 +158,26 @@ def blend(low: JumpPlan, high: JumpPlan, share: float) -> JumpPlan:
     )
 
 
+def resampled(plan: JumpPlan, intervals: tuple[int, int, int, int]) -> JumpPlan:
+    """The plan on other collocation intervals, phase by phase; solved no more, unless they are its own."""
+    if intervals == plan.spec.intervals:
+        return plan
+    edges, times, phase = plan.ends, [0.0], np.repeat(np.arange(4), intervals)
+    for number, count in enumerate(intervals):
+        times += np.linspace(edges[number], edges[number + 1], count + 1)[1:].tolist()
+    t = np.array(times)
+    middle = (t[1:] + t[:-1]) / 2
+    source = np.clip(np.searchsorted(plan.t, middle, side="right") - 1, 0, len(plan.tau) - 1)
+
+    def nodes(values: Array) -> Array:
+        return np.stack([np.interp(t, plan.t, column) for column in values.T], axis=1)
+
+    return replace(
+        plan, spec=replace(plan.spec, intervals=intervals), t=t, q=nodes(plan.q), v=nodes(plan.v),
+        tau=plan.tau[source], f=plan.f[source], phase=phase, status="failed", multipliers={},
+    )  # fmt: skip
+
+
 def _pack(plans: Sequence[JumpPlan]) -> bytes:
     buffer = io.BytesIO()
     specs = [
@@ -192,31 +227,37 @@ def standard_library() -> JumpLibrary:
     return JumpLibrary(_unpack(content))
 
 
-def build(sills: Sequence[float] = SILLS, distances: Sequence[float] = DISTANCES) -> JumpLibrary:
-    """Solve the library's problems, each from its neighbour's solution; those that fail are left out."""
-    from colonnade.quadruped.jump import optimise_jump
+def build(
+    sills: Sequence[float] = SILLS, distances: Sequence[float] = DISTANCES, known: Sequence[JumpPlan] = ()
+) -> JumpLibrary:
+    """Solve the library's problems, each by homotopy from the nearest solved one; `known` plans are kept as they are.
 
-    plans = []
+    The first of a row is solved from nothing, half way up, since over a low wall IPOPT strays from a cold start. What
+    fails is left out.
+    """
+    plans = list(known)
     for distance in distances:
-        guess: JumpPlan | None = None
-        for sill in sills:
-            spec = JumpSpec(
-                Window(sill, OPEN, DEPTH),
-                distance=distance,
-                margin=MARGIN,
-                torque_reserve=RESERVE,
-                friction=FRICTION,
-            )
-            plan = optimise_jump(spec, guess=guess, max_iterations=1000)
-            if not plan.solved and guess is not None:
-                plan = optimise_jump(spec, max_iterations=1000)
+        for sill in sorted(sills, key=lambda value: abs(value - float(np.median(sills)))):
+            row = [plan for plan in plans if plan.spec.distance == distance]
+            if any(abs(_sill(plan) - sill) < 1e-9 for plan in row):
+                continue
+            plan = _built(sill, distance, row)
             print(
                 f"{distance:g} {sill:g}: {plan.status}, {plan.iterations} iterations, {plan.seconds:.1f} s", flush=True
             )
-            if plan.solved:
-                guess = plan
-                plans.append(plan)
+            plans += [plan] if plan.solved else []
     return JumpLibrary(plans)
+
+
+def _built(sill: float, distance: float, row: list[JumpPlan]) -> JumpPlan:
+    from colonnade.quadruped.jump import approach, optimise_jump
+
+    spec = JumpSpec(
+        Window(sill, OPEN, DEPTH), distance=distance, margin=MARGIN, torque_reserve=RESERVE, friction=FRICTION
+    )
+    if not row:
+        return optimise_jump(spec, max_iterations=1000)
+    return approach(spec, min(row, key=lambda plan: abs(_sill(plan) - sill)), first=1.0)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,9 @@ def mjcf(robot: Robot, boxes: Sequence[Box] = (), friction: float = 0.7, floor: 
     return f"""<mujoco model={quoteattr(robot.name)}>
 <compiler angle="radian" autolimits="true"/>
 <option timestep="{TIMESTEP}" cone="elliptic" impratio="10" integrator="implicitfast" iterations="20">
-<flag multiccd="disable"/></option>
-<visual><global offwidth="1280" offheight="720"/><quality shadowsize="0"/><headlight ambient=".4 .4 .4"/></visual>
+<flag multiccd="disable" autoreset="disable"/></option>
+<visual><global offwidth="1280" offheight="720"/><quality shadowsize="0" offsamples="0"/>
+<headlight ambient=".4 .4 .4"/></visual>
 <default><geom condim="3" friction="{friction} 0.005 0.0001" solref="0.005 1" solimp="0.95 0.99 0.001"/>
 <joint damping="{robot.damping}" frictionloss="{robot.dry_friction}" limited="true"/></default>
 <asset><texture name="sky" type="skybox" builtin="gradient" rgb1=".9 .93 .97" rgb2=".6 .7 .8" width="64" height="64"/>
@@ -110,5 +111,5 @@ def _box(box: Box) -> str:
     quaternion = f"{np.cos(box.yaw / 2)} 0 0 {np.sin(box.yaw / 2)}"
     return (
         f'<geom name={quoteattr("box_" + box.name)} type="box" pos="{x} {y} {z}" quat="{quaternion}" '
-        f'size="{box.half[0]} {box.half[1]} {box.half[2]}" rgba=".6 .45 .35 1" {_WORLD}/>'
+        f'size="{box.half[0]} {box.half[1]} {box.half[2]}" rgba=".6 .45 .35 .6" {_WORLD}/>'
     )

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from colonnade.quadruped.errors import InputError
+from colonnade.quadruped.grid_search import COLUMN, FIRST_JUMP, MOST_JUMPS, ROW, prepare, search
 from colonnade.quadruped.robot import Array
 
 Cell = tuple[int, int]
 MAX_CELLS = 10_000_000
-TIE = 1e-11
 
 
 class NoPath(ValueError):
@@ -77,18 +76,15 @@ def plan_path(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge
         InputError: the grid, a cell or a cost cannot be used.
         NoPath: start or goal is blocked, or the goal cannot be reached.
     """
-    grid = _checked(cost, start, goal, jumps)
-    _rows, columns = grid.shape
+    grid, half, least, most = _checked(cost, start, goal, jumps)
+    columns = grid.shape[1] + 2
     usable = [edge for edge in jumps if np.isfinite(grid[edge.start]) and np.isfinite(grid[edge.end])]
-    edges = sorted(usable, key=lambda edge: edge.start[0] * columns + edge.start[1])
-    at = np.array([edge.start[0] * columns + edge.start[1] for edge in edges], np.int64)
-    to = np.array([edge.end[0] * columns + edge.end[1] for edge in edges], np.int64)
+    edges = sorted(usable, key=lambda edge: _flat(edge.start, columns))
+    at = np.array([_flat(edge.start, columns) for edge in edges], np.int64)
+    to = np.array([_flat(edge.end, columns) for edge in edges], np.int64)
     price = np.array([edge.cost for edge in edges], float)
-    least = float(grid[np.isfinite(grid)].min())
-    slope = _slope(edges, least)
-    parent, distance, expanded = _search(
-        grid, start[0] * columns + start[1], goal[0] * columns + goal[1], at, to, price, slope
-    )
+    ends = _flat(start, columns), _flat(goal, columns)
+    parent, distance, expanded = search(half, columns, ends, (at, to, price), _slope(edges, least), least, most)
     if not math.isfinite(distance):
         raise NoPath(
             f"The goal at cell {goal} cannot be reached from {start}, neither walking nor by {len(jumps)} jumps."
@@ -96,13 +92,22 @@ def plan_path(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge
     return Path(_segments(parent, start, goal, columns, edges), distance, int(expanded))
 
 
-def _checked(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge]) -> Array:
+def _flat(cell: Cell, columns: int) -> int:
+    """Where a cell is in the grid that `prepare` has given a border."""
+    return (cell[0] + 1) * columns + cell[1] + 1
+
+
+def _checked(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge]) -> tuple[Array, Array, float, float]:
+    """The grid, its bordered halves, its least and greatest finite cost."""
     grid = np.ascontiguousarray(cost, float)
     if grid.ndim != 2 or grid.size == 0:
         raise InputError(f"cost must be a grid of rows and columns, but has the shape {grid.shape}.")
     if grid.size > MAX_CELLS:
         raise InputError(f"cost must have at most {MAX_CELLS} cells, but has {grid.size}.")
-    if np.isnan(grid).any() or (grid <= 0).any():
+    if len(jumps) > MOST_JUMPS:
+        raise InputError(f"jumps must be at most {MOST_JUMPS}, but are {len(jumps)}.")
+    half, least, most, good = prepare(grid)
+    if not good:
         raise InputError("cost must be positive in every cell (inf where blocked).")
     ends = [("start", start), ("goal", goal)]
     ends += [("jump", cell) for edge in jumps for cell in (edge.start, edge.end)]
@@ -117,7 +122,7 @@ def _checked(cost: ArrayLike, start: Cell, goal: Cell, jumps: Sequence[JumpEdge]
     for name, cell in ends[:2]:
         if not np.isfinite(grid[cell]):
             raise NoPath(f"The {name} at cell {cell} is inside an obstacle or too near one.")
-    return grid
+    return grid, half, least, most
 
 
 def _slope(edges: Sequence[JumpEdge], least: float) -> float:
@@ -132,112 +137,31 @@ def _slope(edges: Sequence[JumpEdge], least: float) -> float:
 
 
 def _segments(parent: Any, start: Cell, goal: Cell, columns: int, edges: Sequence[JumpEdge]) -> tuple[Segment, ...]:
-    chain = [goal[0] * columns + goal[1]]
-    first = start[0] * columns + start[1]
+    chain, codes, first = [goal], [0], start
     while chain[-1] != first:
-        chain.append(_before(int(parent[chain[-1]]), chain[-1], columns, edges))
+        code = int(parent[_flat(chain[-1], columns)])
+        codes.append(code)
+        chain.append(_before(code, chain[-1], edges))
     chain.reverse()
-    cells = np.array([divmod(index, columns) for index in chain], np.int64).reshape(-1, 2)
+    codes.reverse()
+    cells = np.array(chain, np.int64).reshape(-1, 2)
     out: list[Segment] = []
     begin = 0
     for k in range(1, len(cells)):
-        code = int(parent[chain[k]])
-        if code >= 8:
+        code = codes[k - 1]
+        if code >= FIRST_JUMP:
             if k - begin > 0:
                 out.append(Segment("walk", cells[begin:k]))
-            out.append(Segment("jump", cells[k - 1 : k + 1], edges[code - 8]))
+            out.append(Segment("jump", cells[k - 1 : k + 1], edges[code - FIRST_JUMP]))
             begin = k
     out.append(Segment("walk", cells[begin:]))
     return tuple(out)
 
 
-def _before(code: int, here: int, columns: int, edges: Sequence[JumpEdge]) -> int:
-    if code >= 8:
-        return edges[code - 8].start[0] * columns + edges[code - 8].start[1]
-    return here - _ROW[code] * columns - _COLUMN[code]
-
-
-_ROW = (0, 0, 1, -1, 1, 1, -1, -1)
-_COLUMN = (1, -1, 0, 0, 1, -1, 1, -1)
-_STEPS = np.array([_ROW, _COLUMN], np.int64)
-
-
-@njit(cache=True)
-def _search(grid, start, goal, at, to, price, slope):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
-    """A* with a binary heap; parents hold the step's number, or 8 + the jump's."""
-    rows, columns = grid.shape
-    cost = grid.ravel()
-    distance = np.full(rows * columns, np.inf)
-    parent = np.full(rows * columns, -1, np.int32)
-    closed = np.zeros(rows * columns, np.bool_)
-    keys, cells = np.empty(1024), np.empty(1024, np.int64)
-    goal_row, goal_column = goal // columns, goal % columns
-    root2 = np.sqrt(2.0)
-    distance[start] = 0.0
-    keys[0], cells[0], size, expanded = 0.0, start, 1, 0
-    while size > 0:
-        here = cells[0]
-        size -= 1
-        key, cell = keys[size], cells[size]
-        k = 0  # sift down
-        while True:
-            child = 2 * k + 1
-            if child >= size:
-                break
-            if child + 1 < size and keys[child + 1] < keys[child]:
-                child += 1
-            if keys[child] >= key:
-                break
-            keys[k], cells[k] = keys[child], cells[child]
-            k = child
-        keys[k], cells[k] = key, cell
-        if closed[here]:
-            continue
-        closed[here] = True
-        expanded += 1
-        if here == goal:
-            break
-        row, column = here // columns, here % columns
-        jump = np.searchsorted(at, here) if at.size else 0
-        step = 0
-        while True:
-            if step < 8:
-                r, c = row + _STEPS[0, step], column + _STEPS[1, step]
-                code = step
-                step += 1
-                if r < 0 or c < 0 or r >= rows or c >= columns:
-                    continue
-                there = r * columns + c
-                length = 1.0 if code < 4 else root2
-                new = distance[here] + 0.5 * (cost[here] + cost[there]) * length
-            else:
-                if jump >= at.size or at[jump] != here:
-                    break
-                there = to[jump]
-                r, c = there // columns, there % columns
-                new = distance[here] + price[jump]
-                code = 8 + jump
-                jump += 1
-            if closed[there] or new >= distance[there]:
-                continue
-            distance[there] = new
-            parent[there] = code
-            dr, dc = abs(r - goal_row), abs(c - goal_column)
-            # Among equals the one nearest the goal first: a thousand million times less than a cell is no detour.
-            key = new * (1 - TIE) + slope * (max(dr, dc) + (root2 - 1) * min(dr, dc))
-            if size == keys.size:
-                keys = np.concatenate((keys, np.empty(size)))
-                cells = np.concatenate((cells, np.empty(size, np.int64)))
-            k = size
-            size += 1
-            while k > 0:  # sift up
-                up = (k - 1) // 2
-                if keys[up] <= key:
-                    break
-                keys[k], cells[k] = keys[up], cells[up]
-                k = up
-            keys[k], cells[k] = key, there
-    return parent, distance[goal], expanded
+def _before(code: int, here: Cell, edges: Sequence[JumpEdge]) -> Cell:
+    if code >= FIRST_JUMP:
+        return edges[code - FIRST_JUMP].start
+    return here[0] - ROW[code], here[1] - COLUMN[code]
 
 
 def travel_cost(

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from colonnade.quadruped.certificate import capsule_ends
 from colonnade.quadruped.jump_spec import PHASES, Array, JumpPlan, Window
-from colonnade.quadruped.legs import geometry, leg_kinematics
 from colonnade.quadruped.mjcf import Box
-from colonnade.quadruped.robot import LEGS, Robot
+from colonnade.quadruped.pose import leg_points, trunk_rotation
+from colonnade.quadruped.robot import Robot
 
 COLORS = ("#4477aa", "#66ccee", "#ee6677", "#228833")
 WALL = "rgba(150,110,85,0.55)"
@@ -92,6 +92,21 @@ def feasibility_map(sills: Sequence[float], lengths: Sequence[float], cost: Arra
     return figure
 
 
+def asked_and_met(asked: Sequence[float], met: Sequence[float], upright: Sequence[bool]) -> go.Figure:
+    """Speeds asked for and reached, with the line on which they would be equal; a cross for who fell."""
+    figure = go.Figure(
+        go.Scatter(
+            x=list(asked), y=list(met), mode="markers", name="trials",
+            marker={"size": 10, "color": COLORS[0], "symbol": ["circle" if stood else "x" for stood in upright]},
+        )
+    )  # fmt: skip
+    ends = [min(0.0, *asked), max(0.0, *asked)]
+    line = {"color": "#888", "width": 1, "dash": "dot"}
+    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line=line, name="as asked"))
+    figure.update_layout(xaxis_title="asked speed (m/s)", yaxis_title="mean speed (m/s)", height=360)
+    return figure
+
+
 def mission_map(
     floor: Array,
     bounds: tuple[float, float, float, float],
@@ -132,7 +147,8 @@ def mission_map(
     if goal is not None:
         marker = {"symbol": "star", "size": 12, "color": COLORS[2]}
         figure.add_trace(go.Scatter(x=[goal[0]], y=[goal[1]], mode="markers", marker=marker, name="goal"))
-    figure.update_layout(xaxis_title="x (m)", yaxis_title="y (m)", yaxis_scaleanchor="x", height=480)
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}  # beside the colour bar there is no room
+    figure.update_layout(xaxis_title="x (m)", yaxis_title="y (m)", yaxis_scaleanchor="x", height=480, legend=legend)
     return figure
 
 
@@ -154,7 +170,10 @@ def run_3d(robot: Robot, t: Array, qpos: Array, boxes: Sequence[Box], frames: in
     """
     pick = np.unique(np.linspace(0, len(t) - 1, min(frames, len(t))).astype(int))
     lines = [skeleton(robot, qpos[k]) for k in pick]
-    figure = go.Figure(data=[_robot_trace(lines[0]), *(_box_trace(box) for box in boxes)])
+    way = np.round(qpos[pick, :3], 3)
+    line = {"width": 3, "color": COLORS[2]}
+    track = go.Scatter3d(x=way[:, 0], y=way[:, 1], z=way[:, 2], mode="lines", line=line, name="way of the trunk")
+    figure = go.Figure(data=[_robot_trace(lines[0]), track, *(_box_trace(box) for box in boxes)])
     figure.frames = [
         go.Frame(data=[_robot_trace(line)], name=f"{t[k]:.2f}", traces=[0]) for k, line in zip(pick, lines, strict=True)
     ]
@@ -175,31 +194,14 @@ def run_3d(robot: Robot, t: Array, qpos: Array, boxes: Sequence[Box], frames: in
     return figure
 
 
-def skeleton(robot: Robot, qpos: Array) -> Array:
-    """(n, 3) points of a line through trunk and legs, parted by NaN, m."""
-    w, x, y, z = qpos[3:7]
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    joints = np.reshape(qpos[7:19], (4, 3))
-    feet, _ = leg_kinematics(np.ascontiguousarray(joints), geometry(robot))
-    gap = np.full(3, np.nan)
-    half = robot.trunk_half
-    points = [np.array([sx * half[0], sy * half[1], 0.0]) for sx, sy in ((1, 1), (1, -1), (-1, -1), (-1, 1), (1, 1))]
-    for leg, name in enumerate(LEGS):
-        end, side = (1 if name[0] == "F" else -1), (1 if name[1] == "L" else -1)
-        root = np.array([end * robot.hip_x, side * robot.hip_y, 0.0])
-        roll, hip = joints[leg, :2]
-        out = np.array([0.0, side * robot.hip_out * np.cos(roll), side * robot.hip_out * np.sin(roll)])
-        along, down = robot.thigh_length * np.sin(hip), robot.thigh_length * np.cos(hip)
-        knee = root + out + np.array([along, down * np.sin(roll), -down * np.cos(roll)])
-        points += [gap, root, root + out, knee, feet[leg]]
-    placed: Array = np.array(points) @ rotation.T + qpos[:3]
-    return placed
+def skeleton(robot: Robot, pose: Array) -> Array:
+    """(n, 3) points of a line through trunk and legs at one pose (19,), parted by NaN, m."""
+    half, gap = np.array(robot.trunk_half), np.full((1, 3), np.nan)
+    corners = np.array([[1, 1, 0], [1, -1, 0], [-1, -1, 0], [-1, 1, 0], [1, 1, 0]]) * half
+    parts = [corners @ trunk_rotation(pose).T + pose[:3]]
+    for leg in leg_points(robot, pose):
+        parts += [gap, leg]
+    return np.concatenate(parts)
 
 
 def _robot_trace(line: Array) -> go.Scatter3d:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -15,6 +15,7 @@ from colonnade.quadruped.legs import State, geometry, read_state
 from colonnade.quadruped.mjcf import TIMESTEP, Box, mjcf
 from colonnade.quadruped.robot import LEGS, MINI_CHEETAH, Array, Robot, stand_pose
 
+LOST = 1e5  # m, rad, and per s: beyond this the simulation has diverged
 FALLEN_TILT = 1.0  # rad off level at which the robot counts as fallen
 
 
@@ -65,6 +66,9 @@ class Simulation:
         self.model.body_mass *= mass_factor
         self.model.body_inertia *= mass_factor
         self.data = mujoco.MjData(self.model)
+        # MuJoCo's own memory: taken once, as every access makes a new view.
+        self._qpos, self._qvel, self._ctrl = self.data.qpos, self.data.qvel, self.data.ctrl
+        self._steps = 1
         self.touch = Touch()
         self.energy = 0.0
         self._stall, self._limit = np.tile(robot.stall_torque, 4), np.tile(robot.torque_limit, 4)
@@ -90,18 +94,18 @@ class Simulation:
 
     @property
     def state(self) -> State:
-        return read_state(self.data.qpos, self.data.qvel, self.shape)
+        return read_state(self._qpos, self._qvel, self.shape)
 
     @property
     def fallen(self) -> bool:
         """More than FALLEN_TILT off level, or the trunk near the ground."""
-        x, y = self.data.qpos[4], self.data.qpos[5]
+        x, y = self._qpos[4], self._qpos[5]
         upright = 1 - 2 * (x * x + y * y)
-        return bool(upright < np.cos(FALLEN_TILT) or self.data.qpos[2] < 1.3 * self.robot.trunk_half[2])
+        return bool(upright < math.cos(FALLEN_TILT) or self._qpos[2] < 1.3 * self.robot.trunk_half[2])
 
     def clamp(self, torque: Array) -> Array:
         """(12,) torques that the motors give at the present joint speeds."""
-        return _clamp(torque, self.data.qvel, self._stall, self._limit, self._speed)
+        return _clamp(torque, self._qvel, self._stall, self._limit, self._speed)
 
     def step(self, torque: ArrayLike, steps: int = 1) -> None:
         """Hold joint torques (4, 3) for 1 or 2 ms (one simulation step of that length), within the motor envelope.
@@ -109,21 +113,18 @@ class Simulation:
         Raises:
             Diverged: the simulator lost the state.
         """
-        given = self.clamp(np.asarray(torque, float).reshape(12))
-        self.data.ctrl[:] = given
-        self.model.opt.timestep = steps * TIMESTEP
+        wanted = np.asarray(torque, float).reshape(12)
+        if steps != self._steps:
+            self.model.opt.timestep, self._steps = steps * TIMESTEP, steps
+        self._ctrl[:] = _clamp(wanted, self._qvel, self._stall, self._limit, self._speed)
         mujoco.mj_step(self.model, self.data)
-        self.energy += _work(given, self.data.qvel) * steps * TIMESTEP
-        self._sort_contacts()
-        if not np.isfinite(self.data.qpos[2]) or self.data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
-            raise Diverged(f"The simulation diverged at {self.data.time:.3f} s.")
-
-    def _sort_contacts(self) -> None:
-        if not self.data.ncon:
-            self.contact[:] = False
-            return
         pairs = self.data.contact.geom
-        obstacle, ground = _sort(pairs, self._kind, self._foot, self.contact)
+        power, sound, obstacle, ground = _after(
+            self._ctrl, self._qpos, self._qvel, pairs, self._kind, self._foot, self.contact
+        )
+        self.energy += power * steps * TIMESTEP
+        if not sound:
+            raise Diverged(f"The simulation diverged at {self.data.time:.3f} s.")
         if ground:
             self.touch.ground += 1
             self._name_parts(pairs, 0, self.touch.grounded)
@@ -154,17 +155,16 @@ def _clamp(torque: Array, qvel: Array, stall: Array, limit: Array, speed: Array)
 
 
 @njit(cache=True)
-def _work(torque: Array, qvel: Array) -> float:
-    total = 0.0
+def _after(ctrl, qpos, qvel, pairs, kind, foot, contact):  # type: ignore[no-untyped-def]
+    """Power given by the motors, whether the state is sound, whether anything touched a box, whether another part than
+    a foot touched the floor; `contact` becomes which feet touch anything."""
+    power, sound, obstacle, ground = 0.0, True, False, False
     for k in range(12):
-        total += max(torque[k] * qvel[6 + k], 0.0)
-    return total
-
-
-@njit(cache=True)
-def _sort(pairs: Any, kind: Any, foot: Any, contact: Any) -> tuple[bool, bool]:
-    """Which feet touch the floor or a box, whether anything touched a box, whether another part touched the floor."""
-    obstacle, ground = False, False
+        power += max(ctrl[k] * qvel[6 + k], 0.0)
+    for k in range(qvel.size):
+        sound = sound and abs(qvel[k]) < LOST
+    for k in range(qpos.size):
+        sound = sound and abs(qpos[k]) < LOST
     contact[:] = False
     for k in range(pairs.shape[0]):
         one, two = pairs[k, 0], pairs[k, 1]
@@ -177,4 +177,4 @@ def _sort(pairs: Any, kind: Any, foot: Any, contact: Any) -> tuple[bool, bool]:
         for leg in range(4):
             if two == foot[leg]:
                 contact[leg] = True
-    return obstacle, ground
+    return power, sound, obstacle, ground

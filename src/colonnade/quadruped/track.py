@@ -107,11 +107,19 @@ class JumpTracker:
     Args:
         plan: a solved plan.
         origin: (x, y, yaw) of the plan's start in the world: the jump's line.
+        correction: (T, 3) accelerations of the trunk to feed forward while feet push, as `learn` finds them.
     """
 
-    def __init__(self, plan: JumpPlan, origin: tuple[float, float, float], gains: TrackGains | None = None) -> None:
+    def __init__(
+        self,
+        plan: JumpPlan,
+        origin: tuple[float, float, float],
+        gains: TrackGains | None = None,
+        correction: Array | None = None,
+    ) -> None:
         self.plan, self.gains = plan, gains or TrackGains()
         self.reference = sample(plan)
+        self.correction = correction
         self.robot = plan.spec.robot
         self.shape = geometry(self.robot)
         self.inertia = stand_inertia(self.robot)
@@ -169,6 +177,8 @@ class JumpTracker:
         target = self.target(k)
         extra = wanted_wrench(self.robot.mass, self.inertia, state, target, gains.body)
         extra -= wanted_wrench(self.robot.mass, self.inertia, _at(state, target), target, gains.body)
+        if self.correction is not None:
+            extra += self._learned(state, k)
         arms = state.feet - state.position
         base = np.concatenate([planned.sum(axis=0), np.cross(arms, planned).sum(axis=0)])
         weight = self.robot.mass * GRAVITY
@@ -179,6 +189,13 @@ class JumpTracker:
         kp = np.where(standing, gains.stance_kp, gains.air_kp)[:, None]
         kd = np.where(standing, gains.stance_kd, gains.air_kd)[:, None]
         return torque + kp * (joints - state.joints) + kd * (rates - state.rates)
+
+    def _learned(self, state: State, k: int) -> Array:
+        """(6,) wrench that gives the trunk the learned accelerations."""
+        assert self.correction is not None
+        ahead, up, pitch = self.correction[k]
+        spin = state.rotation @ self.inertia @ state.rotation.T @ (-self.turn[:, 1] * pitch)
+        return np.concatenate([self.robot.mass * (self.turn[:, 0] * ahead + [0.0, 0.0, up]), spin])
 
     def _fly(self, state: State, k: int) -> Array:
         gains, ref = self.gains, self.reference

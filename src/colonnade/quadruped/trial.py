@@ -89,11 +89,13 @@ def simulate_jump(
     width: float = 0.5,
     gains: TrackGains | None = None,
     record_every: int = 5,
+    correction: Array | None = None,
 ) -> Trial:
     """Crouch, jump, land and stand in MuJoCo, motors behind their envelope.
 
     Args:
         window: the real one, if other than the planned; width: of its opening between the posts, m.
+        record_every: ms; correction: what `learn` found.
     """
     case = disturbance or Disturbance()
     robot, spec = plan.spec.robot, plan.spec
@@ -102,7 +104,7 @@ def simulate_jump(
         robot, window_boxes(real, spec.near, width) if real else (), friction=case.friction, mass_factor=case.mass,
         position=(case.dx, case.dy), yaw=case.yaw, height=spec.start_height,
     )  # fmt: skip
-    tracker, inertia = JumpTracker(plan, (0.0, 0.0, 0.0), gains), stand_inertia(robot)
+    tracker, inertia = JumpTracker(plan, (0.0, 0.0, 0.0), gains, correction), stand_inertia(robot)
     frames: list[tuple[float, Array, Array, Array]] = []
     cause, error = "", (0.0, 0.0, 0.0)
     try:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure import clusters as fcc
+from colonnade.structure._space_shapes import smooth_length
 from colonnade.structure.capri import Capri, Reference, residue_pairs
 from colonnade.structure.restraints import AtomId, PairTable, Restraint, RestraintError, resolve
 from colonnade.structure.rotations import rotation_set

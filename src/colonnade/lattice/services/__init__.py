@@ -1,5 +1,5 @@
 """The lattice services: typed inputs and outputs around the library, no science."""
 
-from colonnade.lattice.services import answers, flows, sampling
+from colonnade.lattice.services import answers, flows, sampling, scans
 
-__all__ = ["answers", "flows", "sampling"]
+__all__ = ["answers", "flows", "sampling", "scans"]

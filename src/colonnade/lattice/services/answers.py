@@ -15,13 +15,16 @@ from colonnade.lattice.services.common import (
     SOFTWARE,
     ActionInputs,
     WeightsFile,
+    concise,
     exact_table,
+    rounded,
 )
 from colonnade.results import Estimate, Figure, Outputs, Table
 from colonnade.service import Resources, service
 
 if TYPE_CHECKING:
     from colonnade.lattice import Annealing, FlowProposal
+    from colonnade.lattice.advise import Advice
 
 
 class ExactInputs(ActionInputs):
@@ -197,11 +200,12 @@ class AdviseOutputs(Outputs):
 @service(
     "lattice.advise",
     title="Which sampler for my action?",
-    summary="Independent samples per second of every sampler side by side, with and without training, and log Z.",
+    summary="Independent samples per CPU-second of every sampler side by side, with and without training, and log Z.",
     paper=PAPER,
     resources=Resources(cores=1, memory="4 GiB", walltime=timedelta(minutes=30)),
     examples={"Broken phase": {"m2": -4, "lam": 4.0, "shape": [8, 8]}},
     software=SOFTWARE,
+    repeatable=False,
 )
 def advise(inputs: AdviseInputs, job: Job) -> AdviseOutputs:
     """Measure, on this machine, which sampler to use. Rates are times of this run and differ from run to run."""
@@ -217,41 +221,50 @@ def advise(inputs: AdviseInputs, job: Job) -> AdviseOutputs:
         say=job.log,
     )
     job.log(found.recommendation)
-    rows = found.entries
-    finite = {e.name: e.rate for e in rows if e.rate > 0}
-    samplers = Table.of(
-        {
-            "sampler": [e.name for e in rows],
-            "independent samples/s": [e.rate for e in rows],
-            "with training": [e.with_training for e in rows],
-            "tau_int": [e.tau_int if math.isfinite(e.tau_int) else None for e in rows],
-            "tunnelling": [e.tunnelling for e in rows],
-            "chi2": [e.chi2 for e in rows],
-            "error": [e.chi2_error for e in rows],
-            "training": [e.training for e in rows],
-            "verdict": [e.verdict.status for e in rows],
-        },
-        units={"training": "s"},
-        title="Samplers, best first",
-        caption="tau_int is the slowest of M^2, the link and the sign of M; no value: it never tunnelled. "
-        "'with training' is the rate for 10 000 independent samples with the training time paid.",
-    )
-    estimates = {name: (value, error) for name, (value, error) in found.log_z.items()}
-    if found.exact is not None:
-        estimates[f"exact ({found.exact.method})"] = (found.exact.log_z, found.exact.log_z_error)
-    curve = found.trainer and plots.training(found.trainer.history, found.exact.log_z if found.exact else None)
+    samplers = _samplers(found)
+    finite = {e.name: e.rate for e in found.entries if e.rate > 0}
+    curve = found.trainer and plots.training(found.trainer.history)
     return AdviseOutputs(
         recommendation=found.recommendation,
         samplers=samplers,
-        rates=Figure.of(plots.bars(finite, "independent samples per second"), title="Rates"),
-        log_z=Table.of(
-            {
-                "method": list(estimates),
-                "log Z": [v for v, _ in estimates.values()],
-                "error": [e for _, e in estimates.values()],
-            },
-            title="log Z",
-        ),
+        rates=Figure.of(plots.bars(finite, "independent samples a CPU-second"), title="Rates without training"),
+        log_z=_log_z(found),
         exact=exact_table(found.exact),
         training=Figure.of(curve, title="Training of the flow") if curve else None,
     )
+
+
+def _samplers(found: Advice) -> Table:
+    rows = found.entries
+    columns: dict[str, list[Any]] = {
+        "sampler": [e.name for e in rows],
+        "rate": [float(f"{e.rate:.3g}") for e in rows],
+        "trained": [float(f"{e.with_training:.3g}") for e in rows],
+        "tau": [float(f"{e.tau_int:.3g}") if math.isfinite(e.tau_int) else None for e in rows],
+        "flips": [float(f"{e.tunnelling:.2g}") for e in rows],
+        "chi2": [concise(e.chi2, e.chi2_error) for e in rows],
+    }
+    if found.exact is not None and found.exact.chi2 is not None:
+        exact = found.exact.chi2
+        columns["off"] = [round((e.chi2 - exact) / e.chi2_error, 1) if e.chi2_error > 0 else None for e in rows]
+    return Table.of(
+        columns | {"verdict": [e.verdict.status for e in rows]},
+        units={"rate": "1/s", "trained": "1/s", "off": "errors"},
+        title="Samplers, best first",
+        caption="rate: independent samples a CPU-second. trained: the same for 10 000 of them when the training of the "
+        "flow is paid. tau: integrated autocorrelation time in sampler calls, the slowest of M², the link and the "
+        "sign of M; none if M never changed its sign. flips: sign changes of M per call and chain. chi2: V⟨M²⟩ with "
+        "the error of its last digits. off: its distance from the exact value in errors.",
+    )
+
+
+def _log_z(found: Advice) -> Table:
+    rows: list[tuple[Any, ...]] = [
+        (name, *rounded(z.value, z.error), float(f"{z.ess:.2g}"), "ok" if z.sound else "not to be trusted")
+        for name, z in found.log_z.items()
+    ]
+    if found.exact is not None:
+        value, error = rounded(found.exact.log_z, found.exact.log_z_error)
+        rows.append((f"exact, {found.exact.method}", value, error, None, "ok"))
+    names = ("method", "log Z", "error", "ESS", "verdict")
+    return Table.of({name: [row[k] for row in rows] for k, name in enumerate(names)}, title="log Z")

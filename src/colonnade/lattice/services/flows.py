@@ -16,6 +16,7 @@ from colonnade.lattice.services.common import (
     RunOutputs,
     WeightsFile,
     exact_table,
+    quality_table,
     run_results,
 )
 from colonnade.results import Estimate, Figure, Model, Outputs, Table
@@ -131,7 +132,7 @@ def train(inputs: TrainInputs, job: Job) -> TrainOutputs:
             caption="From 8192 fresh fields of the flow; wrong if a vacuum is missed.",
         ),
         exact=exact_table(exact),
-        quality=Table.of({"quantity": list(verdict.numbers), "value": list(verdict.numbers.values())}, title="Quality"),
+        quality=quality_table(verdict.numbers),
         curves=Figure.of(curves, title="Training"),
     )
 
@@ -166,7 +167,7 @@ class FlowSampleInputs(Inputs):
 
     @model_validator(mode="after")
     def _one_source(self) -> FlowSampleInputs:
-        from colonnade.lattice.weights import zoo
+        from colonnade.lattice.shelf import zoo
 
         if (self.weights is None) == (not self.zoo):
             raise ValueError("weights and zoo: give exactly one of them")
@@ -177,7 +178,8 @@ class FlowSampleInputs(Inputs):
         return self
 
     def load(self) -> Weights:
-        from colonnade.lattice.weights import load_weights, zoo
+        from colonnade.lattice.shelf import zoo
+        from colonnade.lattice.weights import load_weights
 
         return load_weights(self.weights.path if self.weights else zoo()[self.zoo])
 
@@ -242,12 +244,11 @@ def flow_sample(inputs: FlowSampleInputs, job: Job) -> FlowSampleOutputs:
     mode = fields.reshape(len(fields), -1).mean(1) if action.components == 1 else None
     judged = flow_verdict(own, target, mode)
     value, error = log_z(own)
-    shown = run_results(run)
+    shown = run_results(run, exact_for(action, loaded.config.shape))
     shown["verdict"] = f"Flow: {judged.status}: {judged.reason}. Chain: {shown['verdict']} {stamp or ''}".strip()
     return FlowSampleOutputs(
-        quality=Table.of({"quantity": list(judged.numbers), "value": list(judged.numbers.values())}, title="The flow"),
+        quality=quality_table(judged.numbers),
         log_z=Estimate(value=value, error=error, title="log Z", caption="From 8192 fields of the flow."),
         log_weights=Figure.of(plots.weights({"flow's own fields": own, "target's fields": target}), title="log w"),
-        exact=exact_table(exact_for(action, loaded.config.shape)),
         **shown,
     )

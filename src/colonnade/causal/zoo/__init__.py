@@ -6,22 +6,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from colonnade.causal.bench import Cell
 from colonnade.causal.errors import check_choice
 from colonnade.causal.models import WorldModel
 
-FOLDER = Path(__file__).parent / "examples"
+FOLDER = Path(__file__).parent
+WORLDS = {"physics5": Cell(updates=2000), "chain5": Cell(world="chain5"), "full5": Cell(world="full5")}
 RECIPES = {
-    "physics5-gnn": Cell(updates=2000, seed=0),
-    "chain5-gnn": Cell(world="chain5", updates=600, seed=0),
+    f"{world}-{transition}": cell.model_copy(update={"transition": transition})
+    for world, cell in WORLDS.items()
+    for transition in ("flat", "modular", "gnn")
 }
 
 
 def pretrained(name: str) -> WorldModel:
-    """A trained model by name, e.g. `pretrained("physics5-gnn")`.
+    """A trained model by name, e.g. `pretrained("physics5-gnn")`; its world is `RECIPES[name].make_world()`.
 
     Raises:
         CausalError: there is none of that name.
@@ -41,14 +42,9 @@ def train(name: str, folder: Path = FOLDER) -> Path:
     torch.set_num_threads(1)
     world = cell.make_world()
     data = world.collect(cell.episodes, 100, seed=3 * cell.seed + 1)
-    model = WorldModel.of(world, seed=cell.seed, transition=cell.transition, dim=cell.dim, hidden=cell.hidden)
+    model = cell.make_model(world)
     fit(model, data, loss=cell.loss, updates=cell.updates, batch=cell.batch, balance=cell.balance, seed=cell.seed)
     path = folder / f"{name}.safetensors"
     described = json.dumps({"kind": world.kind} | world.model_dump())
     model.save(path, half=True, recipe=cell.model_dump_json(), world=described)
     return path
-
-
-if __name__ == "__main__":
-    for chosen in sys.argv[1:] or RECIPES:
-        print(train(chosen))
