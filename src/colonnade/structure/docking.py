@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.structure import clusters as fcc
-from colonnade.structure._space_shapes import smooth_length
 from colonnade.structure.capri import Capri, Reference, residue_pairs
 from colonnade.structure.restraints import AtomId, PairTable, Restraint, RestraintError, resolve
 from colonnade.structure.rotations import rotation_set
-from colonnade.structure.structures import Structure, StructureError
+from colonnade.structure.structures import Structure, StructureError, join
 
 if TYPE_CHECKING:
     from colonnade.structure._dock_fields import Model
@@ -118,9 +117,11 @@ class Docking:
         """Both bodies of a pose as one structure.
 
         Raises:
-            StructureError: the bodies share a chain name; use `renamed`.
+            StructureError: there is no pose of that index.
         """
-        return joined(self.fixed, self.placed(index), f"model_{index + 1}")
+        if not 0 <= index < len(self.poses):
+            raise StructureError(f"index: {index} is outside the range of 0 to {len(self.poses) - 1}.")
+        return join([self.fixed, self.placed(index)], f"model_{index + 1}")
 
     def compared(self, reference: Structure, groups: Sequence[Sequence[str]] | None = None) -> list[Capri]:
         """How near each pose is to a known complex.
@@ -143,33 +144,6 @@ def chain_names(structure: Structure) -> list[str]:
     """Names of the chains of protein and nucleic acid, in order."""
     polymer = np.isin(structure.kind, ["protein", "nucleic"])
     return list(dict.fromkeys(structure.chain[polymer].tolist()))
-
-
-def renamed(first: Structure, second: Structure) -> tuple[Structure, dict[str, str]]:
-    """The second body with free names for chains that the first has too, and old -> new names."""
-    taken = set(first.chain.tolist()) | set(second.chain.tolist())
-    free = (letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-    names: dict[str, str] = {}
-    for chain in dict.fromkeys(second.chain.tolist()):
-        if chain in first.chain:
-            names[chain] = next(letter for letter in free if letter not in taken)
-            taken.add(names[chain])
-    if not names:
-        return second, {}
-    chains = np.array([names.get(chain, chain) for chain in second.chain.tolist()])
-    return replace(second, chain=chains), names
-
-
-def joined(first: Structure, second: Structure, name: str) -> Structure:
-    """Two bodies as one structure."""
-    if shared := set(first.chain.tolist()) & set(second.chain.tolist()):
-        raise StructureError(f"chains: both bodies have a chain {', '.join(sorted(shared))}.")
-    parts = {
-        key: np.concatenate([getattr(first, key), getattr(second, key)])
-        for key in ("xyz", "element", "chain", "resid", "icode", "resname", "atom", "occupancy", "b_factor", "kind")
-    }
-    residue = np.concatenate([first.residue, second.residue + first.n_residues])
-    return Structure(name=name, residue=residue, modified=first.modified + second.modified, **parts)
 
 
 def check_body(structure: Structure, name: str) -> Structure:
@@ -234,10 +208,8 @@ def dock(
             limits = f"{low:g} to {high:g} {unit}".rstrip()
             raise StructureError(f"{name}: {value:g} is outside the range of {limits}.")
     bodies = check_body(fixed, "fixed"), check_body(scanning, "scanning")
-    if names := renamed(*bodies)[1]:
-        raise StructureError(
-            f"chains: both bodies have a chain {', '.join(names)}; rename those of one, as `renamed` does."
-        )
+    if shared := [chain for chain in chain_names(bodies[1]) if chain in chain_names(bodies[0])]:
+        raise StructureError(f"chains: both bodies have a chain {', '.join(shared)}; rename those of one.")
     from colonnade.structure._dock_fields import default_model
 
     run = _Run(
@@ -409,4 +381,4 @@ class _Run:
         return Pose(sum(terms.values()), terms, rotation, translation, 0, violations)
 
 
-__all__ = ["Cluster", "Docking", "Pose", "RestraintError", "dock", "joined", "renamed"]
+__all__ = ["Cluster", "Docking", "Pose", "RestraintError", "dock"]

@@ -34,9 +34,9 @@ class Made:
     reached: int | None = None
 
     def whole(self, name: str) -> Structure:
-        from colonnade.structure.docking import joined
+        from colonnade.structure.structures import join
 
-        return joined(*self.bodies, name)
+        return join(self.bodies, name)
 
 
 @dataclass(frozen=True)
