@@ -10,8 +10,7 @@ from pydantic import model_validator
 from colonnade.inputs import Inputs, Param
 from colonnade.job import Job
 from colonnade.service import Resources, service
-from colonnade.structure.services.bodies import BodyFile
-from colonnade.structure.services.common import RestraintFile, blamed, read
+from colonnade.structure.services.common import BodyFile, RestraintFile, blamed, read
 from colonnade.structure.services.interaction_space_results import InteractionSpaceOutputs, outputs
 
 if TYPE_CHECKING:
