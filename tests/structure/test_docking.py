@@ -99,7 +99,7 @@ def test_unbound_bodies_with_interface_residues_give_the_complex() -> None:
     """E2A and HPr, free in solution, with residues from chemical shifts: the best cluster is the complex."""
     first, second, known = (read_structure(example(name)) for name in ("E2A", "HPr", "E2A-HPr"))
     restraints = interface_restraints(INTERFACE[0], [], INTERFACE[1], [])
-    found = dock(first, second, restraints, angle=20.83, spacing=1.8, keep=300, models=50)
+    found = dock(first, second, restraints, angle=20.83, spacing=1.8, keep=500, models=100)
     measures = found.compared(known)
     assert max(measures[k].dockq for k in found.best[:3]) >= 0.49, [m.dockq for m in measures]
     assert measures[0].dockq >= 0.23
@@ -120,10 +120,10 @@ def test_a_bound_complex_is_recovered_without_restraints(name: str) -> None:
 def test_a_false_restraint_costs_no_more_than_its_cap(bodies: tuple[Structure, Structure]) -> None:
     first, second = bodies
     a, b = first.residue_id(0), second.residue_id(0)
-    impossible = Restraint((AtomId(a.chain, a.number, "CA"),), (AtomId(b.chain, b.number, "CA"),), 300.0, 400.0)
+    impossible = Restraint((AtomId(a.chain, a.number, "CA"),), (AtomId(b.chain, b.number, "CA"),), 150.0, 190.0)
     found = dock(first, second, [impossible], angle=62.8, spacing=2.5, keep=20, models=10)
     assert all(pose.terms["restraints"] == pytest.approx(10.0) for pose in found.poses)
-    assert all(pose.violations[0] > 100 for pose in found.poses)
+    assert all(pose.violations[0] > 50 for pose in found.poses)
 
 
 def test_hydrogens_of_restraints_stand_for_what_is_there() -> None:
