@@ -25,6 +25,8 @@ from colonnade.structure.structures import Structure, StructureError, join
 
 if TYPE_CHECKING:
     from colonnade.structure._dock_fields import Model
+    from colonnade.structure._dock_refine import Refinement
+    from colonnade.structure._dock_search import Search
 
 Array = NDArray[np.float64]
 Track = Callable[[Sequence[int], str], Iterable[int]]
@@ -326,13 +328,13 @@ class _Run:
         spread = self.points.std(axis=0).mean() * np.sqrt(3.0)
         return np.vstack([np.eye(3), -np.eye(3)]) * spread
 
-    def search(self, keep: int):  # type: ignore[no-untyped-def]
+    def search(self, keep: int) -> Search:
         """The FFT search."""
         from colonnade.structure import _dock_fields as energy
         from colonnade.structure._dock_search import Penalties, Search
 
         h = self.spacing
-        shape = (self.size,) * 3
+        shape = (self.size, self.size, self.size)
         grids = energy.fields(self.model, self.fixed, self.origin, h, shape, soft=True)
         penalties = Penalties(
             (self.pairs.first - self.origin) / h,
@@ -346,7 +348,7 @@ class _Run:
         )
         return Search(grids, self.points / h, self.weights, penalties, keep=keep, device=self.device)
 
-    def refinement(self, spacing: float = 1.0):  # type: ignore[no-untyped-def]
+    def refinement(self, spacing: float = 1.0) -> Refinement:
         """The minimiser, on a finer grid around the fixed body."""
         from colonnade.structure import _dock_fields as energy
         from colonnade.structure._dock_refine import Refinement, Springs
