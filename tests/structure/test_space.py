@@ -231,10 +231,10 @@ def test_the_search_equals_brute_force(shape: tuple[int, int, int], lower: float
 
 def test_double_precision_and_sparse_counting_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
-    plain = toy(rng, (20, 20, 20)).run(rotation_set(36.47))
+    plain = toy(rng, (16, 16, 16)).run(rotation_set(62.8))
     monkeypatch.setattr("colonnade.structure._space_search.SINGLE_ERROR", 0.0)
     monkeypatch.setattr("colonnade.structure._space_search.CACHE_BYTES", 0)
-    search = toy(np.random.default_rng(5), (20, 20, 20))
+    search = toy(np.random.default_rng(5), (16, 16, 16))
     # Twenty-five copies of the third restraint: more than the bits that single precision adds up.
     extra = [*search.pairs.owner, *range(3, 28)]
     order = [*range(4), *([3] * 25)]
@@ -244,7 +244,7 @@ def test_double_precision_and_sparse_counting_change_nothing(monkeypatch: pytest
         28,
     )
     search.__post_init__()
-    wide = search.run(rotation_set(36.47))
+    wide = search.run(rotation_set(62.8))
     assert wide.weights.sum() == pytest.approx(plain.weights.sum())
     folded: dict[int, float] = {}
     for pattern, weight in zip(wide.patterns.tolist(), wide.weights.tolist(), strict=True):
