@@ -13,6 +13,7 @@ import pytest
     [
         "",
         ".affinity",
+        ".capri",
         ".examples",
         "._space_shapes",
         ".ligands",
