@@ -68,9 +68,9 @@ def test_what_cannot_be_compared_is_refused(trio: tuple[Structure, ...]) -> None
         Reference(known, ["A", "Z"])
     far = known.select(known.chain == "A"), second.moved(np.eye(3), np.full(3, 500.0))
     with pytest.raises(StructureError, match="not in contact"):
-        Reference(replace(known, xyz=known.xyz + np.where(known.chain == "B", 500.0, 0.0)[:, None]), ["A", "B"]).compare(
-            *far
-        )
+        Reference(
+            replace(known, xyz=known.xyz + np.where(known.chain == "B", 500.0, 0.0)[:, None]), ["A", "B"]
+        ).compare(*far)
     with pytest.raises(StructureError, match="too few residues"):
         Reference(known, ["A", "B"]).compare(first.select(first.residue < 1), second.select(second.residue < 1))
 

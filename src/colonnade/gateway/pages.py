@@ -185,7 +185,7 @@ def _known(name: str) -> Service[Any, Any] | None:
 
 def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
     if run is None:
-        empty: dict[str, Any] = dict.fromkeys(("numbers", "views", "files", "snippets", "offers"), [])
+        empty: dict[str, Any] = {name: [] for name in ("numbers", "views", "files", "snippets", "offers")}
         return {"run": None, "log": Progress(), "printed": "", **empty}
     shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]

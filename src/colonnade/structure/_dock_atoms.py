@@ -42,19 +42,16 @@ def _type_name(resname: str, atom: str) -> str:
     element = atom.lstrip("0123456789")[:1]
     if resname not in residues.AMINO_ACIDS:
         return _other_type_name(atom, element)
-    if atom in residues.BACKBONE:
-        return "backbone C" if element == "C" else f"backbone {element}"
-    if element == "S":
-        return "sulphur"
+    if atom in residues.BACKBONE or element == "S":
+        return "sulphur" if element == "S" else f"backbone {element}"
     if element == "C":
         ring = resname in _AROMATIC and atom != "CB"
         return "aromatic C" if ring else "polar C" if (resname, atom) in _POLAR_CARBONS else "aliphatic C"
     if element == "N":
         names = {"LYS": "ammonium N", "ARG": "guanidinium N", "ASN": "amide N", "GLN": "amide N"}
         return names.get(resname, "ring N")
-    if resname in ("ASP", "GLU") or atom == "OXT":
-        return "carboxylate O"
-    return "amide O" if resname in ("ASN", "GLN") else "hydroxyl O"
+    acid = resname in ("ASP", "GLU") or atom == "OXT"
+    return "carboxylate O" if acid else "amide O" if resname in ("ASN", "GLN") else "hydroxyl O"
 
 
 def _other_type_name(atom: str, element: str) -> str:

@@ -76,7 +76,9 @@ class Refinement:
 
     def run(self, rotations: Array, centres: Array, batch: int = 100) -> Refined:
         """Refine (M, 3, 3) rotations and (M, 3) centres in Å."""
-        parts = [self._minimise(rotations[i : i + batch], centres[i : i + batch]) for i in range(0, len(centres), batch)]
+        parts = [
+            self._minimise(rotations[i : i + batch], centres[i : i + batch]) for i in range(0, len(centres), batch)
+        ]
         if not parts:
             return Refined(np.zeros(0), np.zeros(0), np.zeros((0, 3, 3)), np.zeros((0, 3)))
         return Refined(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -247,8 +247,7 @@ def _candidates(
                         d0, d1, d2 = t0 - centres[p, 0], t1 - centres[p, 1], t2 - centres[p, 2]
                         distance = np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
                         over = max(distance - upper[p], lower[p] - distance, 0.0)
-                        if over < beyond[owner[p]]:
-                            beyond[owner[p]] = over
+                        beyond[owner[p]] = min(beyond[owner[p]], over)
                     score += weight * beyond.sum()
                     if score >= threshold:
                         continue

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import io
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +54,7 @@ class System:
 
     def __init__(self, structure: Structure, settings: Settings, restraints: tuple[Restraint, ...]) -> None:
         self.settings, self.restraints = settings, restraints
-        self.topology, positions, self.added = _prepared(structure, settings.ph)
+        self.topology, positions, self.added = _prepared(structure, settings.ph, _platform(settings.threads))
         self.names = tuple(
             (atom.residue.chain.id, int(atom.residue.id), atom.residue.name, atom.name)
             for atom in self.topology.atoms()
@@ -82,9 +85,7 @@ class System:
             s.temperature * unit.kelvin, s.friction / unit.picosecond, s.timestep * unit.femtosecond
         )
         integrator.setRandomNumberSeed(s.seed % 2**31 or 1)
-        platform = openmm.Platform.getPlatformByName("CPU")
-        properties = {"Threads": str(s.threads), "DeterministicForces": "true"}
-        simulation = app.Simulation(self.topology, system, integrator, platform, properties)
+        simulation = app.Simulation(self.topology, system, integrator, _platform(s.threads))
         simulation.context.setPositions(positions)
         return simulation
 
@@ -133,8 +134,7 @@ class System:
     def minimise(self) -> None:
         """To a local minimum of the energy with restraints."""
         self._simulation.minimizeEnergy(tolerance=5.0 * unit.kilojoules_per_mole / unit.nanometer, maxIterations=1000)
-        finite = np.isfinite(self._energy({0, RESTRAINTS}))
-        if not finite:
+        if not np.isfinite(self._energy({0, RESTRAINTS})):
             raise StructureError("structure: its energy is not finite after minimisation; atoms overlap.")
 
     def relax(self) -> None:
@@ -160,7 +160,8 @@ class System:
             self._simulation.step(count)
         except openmm.OpenMMException as error:
             raise StructureError(
-                f"timestep: the simulation became unstable ({str(error)[:80]}); use a shorter step or a longer relaxation."
+                f"timestep: the simulation became unstable ({str(error)[:80]}); "
+                "use a shorter step or a longer relaxation."
             ) from None
 
     def frame(self, time: float) -> Frame:
@@ -232,19 +233,39 @@ def _own_names(force: Any, number: int) -> Any:
     return made
 
 
-def _prepared(structure: Structure, ph: float) -> tuple[Any, Any, int]:
+def _platform(threads: int) -> Any:
+    """The CPU, made to give the same numbers each time."""
+    platform = openmm.Platform.getPlatformByName("CPU")
+    platform.setPropertyDefaultValue("Threads", str(threads))
+    platform.setPropertyDefaultValue("DeterministicForces", "true")
+    return platform
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """OpenMM throws new hydrogens by Python's own random numbers: the same ones each time."""
+    state = random.getstate()
+    random.seed(1)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _prepared(structure: Structure, ph: float, platform: Any) -> tuple[Any, Any, int]:
     """Topology, positions, and how many heavy atoms were added."""
     from pdbfixer import PDBFixer
 
     from colonnade.structure.dynamics import check_protein
 
     protein = check_protein(structure)
-    fixer = PDBFixer(pdbfile=io.StringIO(_broken_at_gaps(protein)))
+    fixer = PDBFixer(pdbfile=io.StringIO(_broken_at_gaps(protein)), platform=platform)
     fixer.missingResidues = {}
     fixer.findMissingAtoms()
     fixer.addMissingAtoms(seed=1)
     added = fixer.topology.getNumAtoms() - len(protein)
-    fixer.addMissingHydrogens(ph)
+    with _same_chance():
+        fixer.addMissingHydrogens(ph)
     return fixer.topology, fixer.positions, added
 
 
@@ -265,7 +286,9 @@ def _broken_at_gaps(protein: Structure) -> str:
 
 def _pairs(restraint: Restraint, names: tuple[tuple[str, int, str, str], ...], title: str) -> NDArray[np.int64]:
     """(P, 2) indices of the pairs of atoms of a restraint; (0, 2) when a side has none."""
-    sides = [sorted({i for atom in side for i in _matching(atom, names)}) for side in (restraint.first, restraint.second)]
+    sides = [
+        sorted({i for atom in side for i in _matching(atom, names)}) for side in (restraint.first, restraint.second)
+    ]
     pairs = [(i, j) for i in sides[0] for j in sides[1] if i != j]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 

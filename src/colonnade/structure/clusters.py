@@ -57,7 +57,7 @@ def cluster(
     Returns:
         Indices of models, the centre of each cluster first, the others ascending.
     """
-    near = (fractions >= cutoff) & (fractions.T >= cutoff * strictness)
+    near = (fractions >= cutoff) & (cutoff * strictness <= fractions.T)
     np.fill_diagonal(near, True)
     left = np.ones(len(near), dtype=bool)
     found: list[list[int]] = []

@@ -21,11 +21,12 @@ from colonnade.structure import clusters as fcc
 from colonnade.structure.capri import Capri, Reference, residue_pairs
 from colonnade.structure.restraints import AtomId, PairTable, Restraint, RestraintError, resolve
 from colonnade.structure.rotations import rotation_set
-from colonnade.structure.structures import Structure, StructureError
-from colonnade.structure._space_shapes import smooth_length
+from colonnade.structure.structures import Structure, StructureError, join
 
 if TYPE_CHECKING:
     from colonnade.structure._dock_fields import Model
+    from colonnade.structure._dock_refine import Refinement
+    from colonnade.structure._dock_search import Search
 
 Array = NDArray[np.float64]
 Track = Callable[[Sequence[int], str], Iterable[int]]
@@ -64,6 +65,7 @@ class Pose:
         translation: (3,) Å.
         cluster: number of its cluster, from 1; 0 for none.
         violations: (n,) Å beyond the bounds of each restraint.
+        reached: placements of the search that slid into this one.
     """
 
     score: float
@@ -72,6 +74,7 @@ class Pose:
     translation: Array
     cluster: int
     violations: Array
+    reached: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,11 @@ class Docking:
         """Both bodies of a pose as one structure.
 
         Raises:
-            StructureError: the bodies share a chain name; use `renamed`.
+            StructureError: there is no pose of that index.
         """
-        return joined(self.fixed, self.placed(index), f"model_{index + 1}")
+        if not 0 <= index < len(self.poses):
+            raise StructureError(f"index: {index} is outside the range of 0 to {len(self.poses) - 1}.")
+        return join([self.fixed, self.placed(index)], f"model_{index + 1}")
 
     def compared(self, reference: Structure, groups: Sequence[Sequence[str]] | None = None) -> list[Capri]:
         """How near each pose is to a known complex.
@@ -141,33 +146,6 @@ def chain_names(structure: Structure) -> list[str]:
     """Names of the chains of protein and nucleic acid, in order."""
     polymer = np.isin(structure.kind, ["protein", "nucleic"])
     return list(dict.fromkeys(structure.chain[polymer].tolist()))
-
-
-def renamed(first: Structure, second: Structure) -> tuple[Structure, dict[str, str]]:
-    """The second body with free names for chains that the first has too, and old -> new names."""
-    taken = set(first.chain.tolist()) | set(second.chain.tolist())
-    free = (letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-    names: dict[str, str] = {}
-    for chain in dict.fromkeys(second.chain.tolist()):
-        if chain in first.chain:
-            names[chain] = next(letter for letter in free if letter not in taken)
-            taken.add(names[chain])
-    if not names:
-        return second, {}
-    chains = np.array([names.get(chain, chain) for chain in second.chain.tolist()])
-    return replace(second, chain=chains), names
-
-
-def joined(first: Structure, second: Structure, name: str) -> Structure:
-    """Two bodies as one structure."""
-    if shared := set(first.chain.tolist()) & set(second.chain.tolist()):
-        raise StructureError(f"chains: both bodies have a chain {', '.join(sorted(shared))}.")
-    parts = {
-        key: np.concatenate([getattr(first, key), getattr(second, key)])
-        for key in ("xyz", "element", "chain", "resid", "icode", "resname", "atom", "occupancy", "b_factor", "kind")
-    }
-    residue = np.concatenate([first.residue, second.residue + first.n_residues])
-    return Structure(name=name, residue=residue, modified=first.modified + second.modified, **parts)
 
 
 def check_body(structure: Structure, name: str) -> Structure:
@@ -232,14 +210,13 @@ def dock(
             limits = f"{low:g} to {high:g} {unit}".rstrip()
             raise StructureError(f"{name}: {value:g} is outside the range of {limits}.")
     bodies = check_body(fixed, "fixed"), check_body(scanning, "scanning")
-    second, names = renamed(*bodies)
-    if names:
-        raise StructureError(
-            f"chains: both bodies have a chain {', '.join(names)}; rename those of one, as `renamed` does."
-        )
+    if shared := [chain for chain in chain_names(bodies[1]) if chain in chain_names(bodies[0])]:
+        raise StructureError(f"chains: both bodies have a chain {', '.join(shared)}; rename those of one.")
     from colonnade.structure._dock_fields import default_model
 
-    run = _Run(default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device)
+    run = _Run(
+        default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device
+    )
     rotations = rotation_set(angle)
     found = run.search(keep).run(rotations, track)
     centres = found.centres * spacing + run.origin
@@ -250,7 +227,7 @@ def dock(
     else:
         turns = found.rotations
     distinct = _distinct(run, turns, centres, models)
-    poses = [run.pose(turns[k], centres[k]) for k in distinct]
+    poses = [replace(run.pose(turns[k], centres[k]), reached=count) for k, count in distinct.items()]
     result = Docking(
         *bodies,
         restraints=tuple(restraints),
@@ -262,16 +239,17 @@ def dock(
     return clustered(result, fcc_cutoff)
 
 
-def _distinct(run: _Run, turns: Array, centres: Array, most: int, apart: float = 0.5) -> list[int]:
-    """The first `most` placements that are `apart` (RMSD, Å) from one another: minima are reached many times."""
+def _distinct(run: _Run, turns: Array, centres: Array, most: int, apart: float = 0.5) -> dict[int, int]:
+    """The first `most` placements that are `apart` (RMSD, Å) from one another, and how many fell onto each."""
     probe = run.probe @ turns.transpose(0, 2, 1) + centres[:, None]  # (M, P, 3)
-    chosen: list[int] = []
+    chosen: dict[int, int] = {}
     for k in range(len(probe)):
-        gaps = ((probe[chosen] - probe[k]) ** 2).sum(axis=2).mean(axis=1)
-        if not chosen or gaps.min() >= apart**2:
-            chosen.append(k)
-            if len(chosen) == most:
-                break
+        known = list(chosen)
+        gaps = ((probe[known] - probe[k]) ** 2).sum(axis=2).mean(axis=1)
+        if known and gaps.min() < apart**2:
+            chosen[known[int(gaps.argmin())]] += 1
+        elif len(chosen) < most:
+            chosen[k] = 1
     return chosen
 
 
@@ -293,7 +271,7 @@ def clustered(docking: Docking, cutoff: float = fcc.CUTOFF, least: int = 1) -> D
 
 
 def without_hydrogens(restraints: Sequence[Restraint]) -> list[Restraint]:
-    """The restraints between heavy atoms: a hydrogen is left out beside other atoms, and else stands for its residue."""
+    """The restraints between heavy atoms: a hydrogen is left out beside others, and stands for its residue alone."""
 
     def side(atoms: tuple[AtomId, ...]) -> tuple[AtomId, ...]:
         heavy = tuple(atom for atom in atoms if not atom.atom.lstrip("0123456789").startswith("H"))
@@ -325,6 +303,8 @@ class _Run:
         weight: float,
         device: str,
     ) -> None:
+        from scipy.fft import next_fast_len
+
         from colonnade.structure import _dock_fields as energy
 
         self.model, self.fixed, self.scanning, self.pairs = model, fixed, scanning, pairs
@@ -334,7 +314,7 @@ class _Run:
         self.weights = energy.weights(model, scanning)
         reach = float(np.linalg.norm(self.points, axis=1).max()) + energy.CONTACT[1]
         low, high = fixed.xyz.min(axis=0) - reach, fixed.xyz.max(axis=0) + reach
-        self.size = smooth_length(int(np.ceil((high - low).max() / spacing)) + 1)
+        self.size = int(next_fast_len(int(np.ceil((high - low).max() / spacing)) + 1, real=True))
         if self.size > MAX_GRID:
             raise StructureError(
                 f"spacing: {spacing:g} Å needs a grid of {self.size} voxels an edge, more than {MAX_GRID}; "
@@ -348,13 +328,13 @@ class _Run:
         spread = self.points.std(axis=0).mean() * np.sqrt(3.0)
         return np.vstack([np.eye(3), -np.eye(3)]) * spread
 
-    def search(self, keep: int):  # type: ignore[no-untyped-def]
+    def search(self, keep: int) -> Search:
         """The FFT search."""
         from colonnade.structure import _dock_fields as energy
         from colonnade.structure._dock_search import Penalties, Search
 
         h = self.spacing
-        shape = (self.size,) * 3
+        shape = (self.size, self.size, self.size)
         grids = energy.fields(self.model, self.fixed, self.origin, h, shape, soft=True)
         penalties = Penalties(
             (self.pairs.first - self.origin) / h,
@@ -368,7 +348,7 @@ class _Run:
         )
         return Search(grids, self.points / h, self.weights, penalties, keep=keep, device=self.device)
 
-    def refinement(self, spacing: float = 1.0):  # type: ignore[no-untyped-def]
+    def refinement(self, spacing: float = 1.0) -> Refinement:
         """The minimiser, on a finer grid around the fixed body."""
         from colonnade.structure import _dock_fields as energy
         from colonnade.structure._dock_refine import Refinement, Springs
@@ -403,4 +383,4 @@ class _Run:
         return Pose(sum(terms.values()), terms, rotation, translation, 0, violations)
 
 
-__all__ = ["Cluster", "Docking", "Pose", "RestraintError", "dock", "joined", "renamed"]
+__all__ = ["Cluster", "Docking", "Pose", "RestraintError", "dock"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from colonnade.structure.capri import superimposed, superposition
 from colonnade.structure.restraints import Restraint, RestraintError
 from colonnade.structure.structures import Structure, StructureError
+
+if TYPE_CHECKING:
+    from colonnade.structure._openmm import Frame, System
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
@@ -187,7 +190,7 @@ def simulate(
     return _collect(system, frames, start, free=kept)
 
 
-def _collect(system, frames, start: float, free: int) -> Dynamics:  # type: ignore[no-untyped-def]
+def _collect(system: System, frames: list[Frame], start: float, free: int) -> Dynamics:
     alpha = np.array([name[3] == "CA" for name in system.names])
     fixed = frames[0].xyz[alpha]
     xyz = np.array([superimposed(f.xyz, *superposition(f.xyz[alpha], fixed)) for f in frames])

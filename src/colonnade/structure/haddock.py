@@ -24,7 +24,9 @@ from colonnade.structure.structures import Structure, StructureError
 
 Say = Callable[[str], None]
 
-_STEP = re.compile(r"(?:Running \[\w+\] module|\d+ tasks? finished|\[\w+\] (?:Finished|Selecting|Calculating|Clustering).*)")
+_STEP = re.compile(
+    r"(?:Running \[\w+\] module|\d+ tasks? finished|\[\w+\] (?:Finished|Selecting|Calculating|Clustering).*)"
+)
 
 
 class HaddockError(ValueError):
@@ -142,7 +144,7 @@ def _run(python: Path, directory: Path, say: Say) -> int:
     """Run to the end; whatever happens here, nothing of the engine is left running."""
     command = [str(python.absolute()), "-m", "haddock.clis.cli", "run.cfg"]
     variables = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "PYTHONUNBUFFERED": "1"}
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with (directory / "haddock3.log").open("w") as log:
         engine = subprocess.Popen(
             command,
@@ -238,7 +240,7 @@ def _failures_of(path: Path) -> list[str]:
         return []
     sentences = []
     for number, line in enumerate(lines):
-        if not _FAILURE.search(line) or "ABORT" in line and sentences:
+        if not _FAILURE.search(line) or ("ABORT" in line and sentences):
             continue
         around = "\n".join(lines[max(0, number - 3) : number + 4])
         atom = _ATOM.search(around)

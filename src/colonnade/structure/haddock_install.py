@@ -33,7 +33,8 @@ TERMS = """HADDOCK3 (Apache-2.0) computes with CNS, the Crystallography & NMR Sy
 CNS is free for non-profit users only. Commercial use needs a licence for CNS/CNX from its distributor, BIOVIA;
 having it is the responsibility of whoever runs the engine. The modules concerned are topoaa, rigidbody, flexref,
 emref, mdref, emscoring and mdscoring. Publications cite HADDOCK (Dominguez, Boelens & Bonvin,
-J. Am. Chem. Soc. 125:1731, 2003) and CNS (Brunger et al., Acta Cryst. D54:905, 1998). Colonnade neither contains nor passes on CNS."""
+J. Am. Chem. Soc. 125:1731, 2003) and CNS (Brunger et al., Acta Cryst. D54:905, 1998). Colonnade
+neither contains nor passes on CNS."""
 
 PROGRAMS = {
     "contact_fcc": ("c++", "contact_fcc.cpp", ("-O2",)),

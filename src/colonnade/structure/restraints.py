@@ -48,7 +48,7 @@ class AtomId:
     insertion: str = ""
 
     def __str__(self) -> str:
-        return f"{self.chain} {self.number}{self.insertion} {self.atom}".rstrip()
+        return f"{self.chain} {self.number}{self.insertion} {self.atom}".strip()
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from colonnade.structure.affinity import BindingAffinity, binding_affinity
-from colonnade.structure.docking import chain_names, joined
+from colonnade.structure.docking import chain_names
 from colonnade.structure.restraints import Restraint
 from colonnade.structure.space import interaction_space
 from colonnade.structure.space_result import InteractionSpace
-from colonnade.structure.structures import Structure, StructureError
+from colonnade.structure.structures import Structure, StructureError, join
 
 Track = Callable[[Sequence[int], str], Iterable[int]]
 
@@ -80,6 +80,6 @@ def affinity_of(first: Structure, second: Structure, temperature: float = 25.0) 
         return None
     groups = [chain_names(protein) for protein in proteins]
     try:
-        return binding_affinity(joined(*proteins, "model"), groups, temperature=temperature, engine="fast")
+        return binding_affinity(join(proteins, "model"), groups, temperature=temperature, engine="fast")
     except StructureError:  # no contacts between the partners
         return None

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from colonnade.inputs import Accept, InputFile, Inputs, Param
-from colonnade.structure.services.common import RestraintFile, blamed, read
+from colonnade.inputs import Inputs, Param
+from colonnade.structure.services.common import BodyFile, RestraintFile, blamed, read
 
 if TYPE_CHECKING:
     from colonnade.structure.restraints import Restraint
     from colonnade.structure.structures import Structure
-
-
-def check_body(path: Path) -> None:
-    """Refuse at submission what is no structure with protein or nucleic acid in it."""
-    import numpy as np
-
-    from colonnade.structure.structures import StructureError, describe_kinds, read_structure
-
-    structure = read_structure(path)
-    if not np.isin(structure.kind, ["protein", "nucleic"]).any():
-        raise StructureError(f"{path.name} has neither protein nor nucleic acid; it holds {describe_kinds(structure)}.")
-
-
-BodyFile = Annotated[
-    InputFile,
-    Accept(
-        *(ending + packed for packed in ("", ".gz") for ending in (".pdb", ".ent", ".cif", ".mmcif")),
-        limit="20 MB",
-        check=check_body,
-    ),
-]
 
 
 class Bodies(Inputs):

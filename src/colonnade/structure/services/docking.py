@@ -14,6 +14,7 @@ from colonnade.inputs import Param
 from colonnade.job import Job
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Structure3D, Table
 from colonnade.service import Resources, service
+from colonnade.structure import haddock_install
 from colonnade.structure.services.bodies import Bodies
 from colonnade.structure.services.common import blamed
 
@@ -24,40 +25,23 @@ if TYPE_CHECKING:
     from colonnade.structure.structures import Structure
 
 
-def _locate() -> Path | None:
-    from colonnade.structure import haddock_install
-
-    return haddock_install.locate()
-
-
 def _install(folder: Path, say: engines.Say) -> None:
-    from colonnade.structure import haddock_install
-
     try:
         haddock_install.install(folder, say)
     except haddock_install.InstallError as error:
         raise engines.EngineError(str(error)) from None
 
 
-def _check() -> list[str]:
-    from colonnade.structure import haddock_install
-
-    return haddock_install.check(haddock_install.locate())
-
-
 HADDOCK3 = engines.register(
     engines.Engine(
         name="haddock3",
         title="HADDOCK3, information-driven flexible docking",
-        version="2026.10.1",
-        licence="Apache-2.0, with CNS, which is free for non-profit use only",
-        terms="HADDOCK3 (Apache-2.0) computes with CNS, the Crystallography & NMR System, which comes inside its "
-        "package. CNS is free for non-profit users only. Commercial use needs a licence for CNS/CNX from its "
-        "distributor, BIOVIA; having it is the responsibility of whoever runs the engine. Colonnade neither contains "
-        "nor passes on CNS.",
-        locate=_locate,
+        version=haddock_install.VERSION,
+        licence=haddock_install.LICENCE,
+        terms=haddock_install.TERMS,
+        locate=haddock_install.locate,
         install=_install,
-        check=_check,
+        check=lambda: haddock_install.check(haddock_install.locate()),
     )
 )
 
@@ -161,7 +145,7 @@ class EngineInputs(Bodies):
         from colonnade.structure import haddock
 
         if not self.cns_licence:
-            raise ValueError(f"cns_licence: has to be accepted to use haddock3. {HADDOCK3.terms}")
+            raise ValueError(f"cns_licence: has to be accepted to use haddock3. {' '.join(HADDOCK3.terms.split())}")
         if HADDOCK3.locate() is None:
             raise ValueError(f"engine: haddock3: {HADDOCK3.how_to}.")
         if not restraints:
@@ -245,8 +229,7 @@ def docking(inputs: DockingInputs, job: Job) -> DockingOutputs:
         likeness=Estimate(
             value=measures[leader].dockq,
             title="DockQ of the best model of the best cluster",
-            caption=f"{measures[leader].quality}: irmsd {measures[leader].irmsd:.2f} Å, fnat {measures[leader].fnat:.2f}, "
-            f"lrmsd {measures[leader].lrmsd:.2f} Å to the known complex.",
+            caption=results.likeness(measures[leader]),
         )
         if inputs.reference is not None
         else None,
@@ -282,7 +265,9 @@ def run_engine(
             fcc_cutoff=inputs.fcc_cutoff,
             track=job.track,
         )
-        job.log(f"{found.placements:.3g} placements searched; {len(found.poses)} models, {len(found.clusters)} clusters.")
+        job.log(
+            f"{found.placements:.3g} placements searched; {len(found.poses)} models, {len(found.clusters)} clusters."
+        )
         return results.of_own(found), {}
     return _run_haddock(inputs, job, bodies, restraints)
 

@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colonnade.job import Job
 from colonnade.results import Artifact, Figure, Selection, Structure3D, Table
@@ -31,11 +31,12 @@ class Made:
     score: float
     cluster: int
     terms: dict[str, float]
+    reached: int | None = None
 
     def whole(self, name: str) -> Structure:
-        from colonnade.structure.docking import joined
+        from colonnade.structure.structures import join
 
-        return joined(*self.bodies, name)
+        return join(self.bodies, name)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Models:
 def of_own(found: Docking) -> Models:
     """The models of the own engine."""
     made = [
-        Made((found.fixed, found.placed(k)), pose.score, pose.cluster, pose.terms) for k, pose in enumerate(found.poses)
+        Made((found.fixed, found.placed(k)), pose.score, pose.cluster, pose.terms, pose.reached)
+        for k, pose in enumerate(found.poses)
     ]
     return Models(made, list(found.restraints))
 
@@ -102,14 +104,24 @@ def measured(models: Models, known: Structure | None) -> tuple[list[Capri], str]
     return found, "the known complex" if known is not None else "the model with the best score"
 
 
+def likeness(measure: Capri) -> str:
+    """The measures of one model in words."""
+    return (
+        f"{measure.quality}: irmsd {measure.irmsd:.2f} Å, fnat {measure.fnat:.2f}, lrmsd {measure.lrmsd:.2f} Å to the "
+        "known complex."
+    )
+
+
 def model_table(models: Models, measures: Sequence[Capri], against: str) -> Table:
     """A row for each model."""
     terms = list(models.made[0].terms)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "rank": list(range(1, len(models.made) + 1)),
         "cluster": [model.cluster or None for model in models.made],
         "score": [round(model.score, 3) for model in models.made],
     }
+    if models.made[0].reached is not None:
+        columns["placements"] = [model.reached for model in models.made]
     rest = {name: [round(model.terms.get(name, float("nan")), 3) for model in models.made] for name in terms}
     likeness = {
         "irmsd": [round(m.irmsd, 2) for m in measures],
@@ -121,7 +133,7 @@ def model_table(models: Models, measures: Sequence[Capri], against: str) -> Tabl
         columns | rest | likeness,
         units={"irmsd": "Å", "lrmsd": "Å"},
         title="Models",
-        caption=f"irmsd, fnat, lrmsd and DockQ are to {against}.",
+        caption=f"irmsd, fnat, lrmsd and DockQ are to {against}. Placements: how many of the search became this model.",
     )
 
 
@@ -152,9 +164,7 @@ def restraint_table(models: Models) -> Table:
 
     shown = models.leaders[:MOST_SHOWN]
     heavy = without_hydrogens(models.restraints)
-    columns = {
-        f"model {k + 1}": distances(heavy, *models.made[k].bodies).round(2).tolist() for k in shown
-    }
+    columns = {f"model {k + 1}": distances(heavy, *models.made[k].bodies).round(2).tolist() for k in shown}
     return Table.of(
         {
             "restraint": [str(r) for r in models.restraints],

@@ -33,7 +33,9 @@ def _unavailable() -> str | None:
 class DynamicsInputs(Inputs):
     """A protein, how long to simulate it, and distances that it should keep."""
 
-    structure: StructureFile = Param(title="Structure", help="PDB or mmCIF with protein; what else is in it is left out.")
+    structure: StructureFile = Param(
+        title="Structure", help="PDB or mmCIF with protein; what else is in it is left out."
+    )
     restraints: RestraintFile | None = Param(
         None,
         title="Distance restraints",
@@ -44,7 +46,12 @@ class DynamicsInputs(Inputs):
         "", title="Restraints typed in", help="The same lines.", multiline=True, max_length=20_000
     )
     time: float = Param(
-        20.0, title="Time", unit="ps", ge=0, le=1000, help="Of free dynamics; 0 stops after minimisation and relaxation."
+        20.0,
+        title="Time",
+        unit="ps",
+        ge=0,
+        le=1000,
+        help="Of free dynamics; 0 stops after minimisation and relaxation.",
     )
     temperature: float = Param(300.0, title="Temperature", unit="K", ge=1, le=600)
     chains: str = Param("", title="Chains", level="expert", help="As in 'A,B'; empty: all.", max_length=100)

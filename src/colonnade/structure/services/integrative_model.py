@@ -110,9 +110,7 @@ def integrative_model(inputs: IntegrativeModelInputs, job: Job) -> IntegrativeMo
     bodies = inputs.bodies()
     crosslinks = inputs.crosslinks(bodies)
     interface = inputs.all_restraints(bodies)[len(crosslinks) :]
-    screening = screen(
-        *bodies, crosslinks, angle=inputs.screening_angle, threshold=inputs.suspect_z, track=job.track
-    )
+    screening = screen(*bodies, crosslinks, angle=inputs.screening_angle, threshold=inputs.suspect_z, track=job.track)
     for index in screening.suspects:
         job.log(f"Left out: {crosslinks[index]}, which the others contradict.")
     used = [crosslinks[i] for i in screening.kept] + interface
@@ -129,7 +127,7 @@ def integrative_model(inputs: IntegrativeModelInputs, job: Job) -> IntegrativeMo
         likeness=Estimate(
             value=best.dockq,
             title="DockQ of the best model of the best cluster",
-            caption=f"{best.quality}: irmsd {best.irmsd:.2f} Å, fnat {best.fnat:.2f}, lrmsd {best.lrmsd:.2f} Å.",
+            caption=results.likeness(best),
         )
         if inputs.reference is not None
         else None,
@@ -168,9 +166,9 @@ def _notes(screening: Screening, crosslinks: list[Restraint], interface: list[Re
         false, without = space.false_positive_probability(), space.leave_one_out()
         for i in screening.suspects:
             found.append(
-                f"{crosslinks[i]} was left out: among complexes that satisfy other crosslinks it is violated more than "
-                f"usual (z = {space.z_scores[i]:.2f}; probability to be false {false[i]:.2f}). The others hold together "
-                f"in {without[i]:.4g} complexes."
+                f"{crosslinks[i]} was left out: among complexes that satisfy other crosslinks it is violated more "
+                f"than usual (z = {space.z_scores[i]:.2f}; probability to be false {false[i]:.2f}). The others hold "
+                f"together in {without[i]:.4g} complexes."
             )
         if screening.suspects:
             found.append("The z-score is relative: one of several true crosslinks may be suspect as well.")
