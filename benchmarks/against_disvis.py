@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-DATA = Path(__file__).parents[1] / "src" / "colonnade" / "structure" / "examples"
+DATA = Path(__file__).resolve().parents[1] / "src" / "colonnade" / "structure" / "examples"
 
 PEER = """
 import json, sys, time

@@ -134,6 +134,7 @@ def html(run: Run, made: dict[str, bytes] | None = None) -> str:
             title=service.title if service else run.service,
             summary=service.summary if service else "",
             paper=service.paper if service else "",
+            repeatable=service.repeatable if service else True,
             views=shown,
             inputs=list(_inputs(run.inputs, service.inputs if service else None)),
             messages=messages(run),

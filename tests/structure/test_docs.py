@@ -13,7 +13,11 @@ import pytest
     [
         "",
         ".affinity",
+        ".capri",
         ".examples",
+        "._space_shapes",
+        ".ligands",
+        ".prepare",
         ".residues",
         ".restraints",
         ".rotations",
@@ -21,6 +25,7 @@ import pytest
         ".structures",
         ".surface",
         ".tensor",
+        ".tensor_data",
         ".voxels",
     ],
 )

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from colonnade.errors import BadInput, ColonnadeError, Problem
-from colonnade.gateway import forms, posted
+from colonnade.gateway import downloads, forms, handover, posted
 from colonnade.gateway.api import Behind
 from colonnade.gateway.core import MAX_TITLE, Gateway
 from colonnade.gateway.files import TooLarge
@@ -90,6 +90,27 @@ def show(
         state.values, state.title, state.seed = row.inputs, row.title, str(row.seed)
         state.level = _needed(service, row.inputs, state.level)
     return _draw(gateway, service, state)
+
+
+@router.post("/services/{name}/from-result")
+def take_over(
+    gateway: Behind,
+    name: str,
+    job: Annotated[str, Form(max_length=64)],
+    file: Annotated[str, Form(max_length=400)],
+    field: Annotated[str, Form(max_length=200)],
+) -> HTMLResponse:
+    """The form, filled with a file of a job's result at one field and with what both services ask for."""
+    service, row = get(name), gateway.job(job)
+    path = downloads.inside(downloads.finished(gateway, row).files, file)
+    if path is None:
+        raise HTTPException(404, "The job has no such file.")
+    if field not in [taker.field.name for taker in handover.takers_of(file) if taker.service is service]:
+        raise HTTPException(404, f"{service.title} does not take this file there.")
+    with path.open("rb") as stream:
+        stored = gateway.save_upload(iter(lambda: stream.read(_CHUNK), b""), path.name)
+    taken = handover.values(service, field, stored.reference, row.inputs)
+    return _draw(gateway, service, State(values=taken, level=_needed(service, taken, "basic")))
 
 
 def _plain(values: Any) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from colonnade.drawing import draw_molecule
 from colonnade.errors import ColonnadeError, UnknownService
-from colonnade.gateway import downloads, snippets
+from colonnade.gateway import downloads, handover, snippets
 from colonnade.gateway.access import SIGN_IN, WRONG_TOKEN, Access, clean_path
 from colonnade.gateway.api import Behind, TheJob
 from colonnade.gateway.core import Gateway
@@ -185,7 +185,8 @@ def _known(name: str) -> Service[Any, Any] | None:
 
 def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
     if run is None:
-        return {"run": None, "log": Progress(), "printed": "", "numbers": [], "views": [], "files": [], "snippets": []}
+        empty: dict[str, Any] = {name: [] for name in ("numbers", "views", "files", "snippets", "offers")}
+        return {"run": None, "log": Progress(), "printed": "", **empty}
     shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]
     address = f"{request.url.scheme}://{request.headers.get('host', '')}"
@@ -196,6 +197,7 @@ def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
         "numbers": numbers,
         "views": [view for view in shown if view.kind not in ("estimate", "value")],
         "files": downloads.listing(row.id, run),
+        "offers": handover.offers(run),
         "snippets": snippets.same_run(run, _known(row.service), address),
     }
 

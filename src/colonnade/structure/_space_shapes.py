@@ -63,8 +63,8 @@ def needed_length(first: Ints, second: Ints, least: float) -> int:
 
     >>> needed_length(np.array([9, 9, 9]), np.array([9, 9]), 1.0)
     4
-    >>> needed_length(np.array([1, 9, 9]), np.array([9, 9, 1]), 9.0)
-    4
+    >>> needed_length(np.array([1, 9, 9, 1]), np.array([1, 9, 1]), 9.0)
+    5
     """
     a, b = len(first), len(second)
     bound = np.array(

@@ -244,7 +244,7 @@ def _guessed_element(written: str) -> str:
     """Element from the four characters of an atom's name in a PDB file: two letters only where no number follows.
 
     >>> [_guessed_element(name) for name in (" CA ", "CL16", "ZN  ", "HE21", " BR1", "1HB ")]
-    ['C', 'C', 'ZN', 'X', 'B', 'H']
+    ['C', 'C', 'ZN', 'H', 'B', 'H']
     """
     import gemmi
 

@@ -48,7 +48,7 @@ class AtomId:
     insertion: str = ""
 
     def __str__(self) -> str:
-        return f"{self.chain} {self.number}{self.insertion} {self.atom}".rstrip()
+        return f"{self.chain} {self.number}{self.insertion} {self.atom}".strip()
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,8 @@ def format_tbl(restraints: Iterable[Restraint], *, segids: bool = True) -> str:
     """
     lines = []
     for r in restraints:
-        sides = (" or ".join(_cns_atom(atom, segids) for atom in side) for side in (r.first, r.second))
+        # A line each: CNS reads no more than 264 characters of one.
+        sides = ("\n    or ".join(_cns_atom(atom, segids) for atom in side) for side in (r.first, r.second))
         first, second = (f"({side})" for side in sides)
         lines.append(f"assign {first} {second} {r.upper:.3f} {r.upper - r.lower:.3f} 0.000")
     return "\n".join(lines) + "\n"

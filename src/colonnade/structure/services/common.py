@@ -23,6 +23,15 @@ def check_structure(path: Path) -> None:
     check_structure_file(path)
 
 
+def check_body(path: Path) -> None:
+    """Refuse at submission what is no structure with protein or nucleic acid in it."""
+    from colonnade.structure.structures import StructureError, describe_kinds, read_structure
+
+    structure = read_structure(path)
+    if not {"protein", "nucleic"} & set(structure.kind.tolist()):
+        raise StructureError(f"{path.name} has neither protein nor nucleic acid; it holds {describe_kinds(structure)}.")
+
+
 def check_restraints(path: Path) -> None:
     """Refuse at submission what is no restraint file."""
     from colonnade.structure.restraints import read_restraints
@@ -30,14 +39,9 @@ def check_restraints(path: Path) -> None:
     read_restraints(path)
 
 
-StructureFile = Annotated[
-    InputFile,
-    Accept(
-        *(ending + packed for packed in ("", ".gz") for ending in (".pdb", ".ent", ".cif", ".mmcif")),
-        limit="20 MB",
-        check=check_structure,
-    ),
-]
+_ENDINGS = [ending + packed for packed in ("", ".gz") for ending in (".pdb", ".ent", ".cif", ".mmcif")]
+StructureFile = Annotated[InputFile, Accept(*_ENDINGS, limit="20 MB", check=check_structure)]
+BodyFile = Annotated[InputFile, Accept(*_ENDINGS, limit="20 MB", check=check_body)]
 RestraintFile = Annotated[InputFile, Accept(".dat", ".txt", ".tbl", ".csv", limit="2 MB", check=check_restraints)]
 
 PARTNER_COLORS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")

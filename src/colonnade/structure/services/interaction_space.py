@@ -10,7 +10,7 @@ from pydantic import model_validator
 from colonnade.inputs import Inputs, Param
 from colonnade.job import Job
 from colonnade.service import Resources, service
-from colonnade.structure.services.common import RestraintFile, StructureFile, blamed, read
+from colonnade.structure.services.common import BodyFile, RestraintFile, blamed, read
 from colonnade.structure.services.interaction_space_results import InteractionSpaceOutputs, outputs
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ SETTINGS = ("angle", "spacing", "interaction_radius", "max_clash", "min_interact
 class InteractionSpaceInputs(Inputs):
     """Two bodies and the distances between them."""
 
-    fixed: StructureFile = Param(title="Fixed structure", help="PDB or mmCIF; the larger partner. It stays in place.")
-    scanning: StructureFile = Param(
+    fixed: BodyFile = Param(title="Fixed structure", help="PDB or mmCIF; the larger partner. It stays in place.")
+    scanning: BodyFile = Param(
         title="Scanning structure", help="PDB or mmCIF; it is turned and moved. Where it starts does not matter."
     )
     restraints: RestraintFile | None = Param(

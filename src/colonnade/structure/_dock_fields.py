@@ -1,0 +1,196 @@
+"""The fields of a fixed body on a grid, and the weights with which atoms of a moving one feel them.
+
+The energy of two rigid bodies is a sum over pairs of heavy atoms:
+
+    E = w_r sum r(d) + sum c(d) e(t_i, t_j) + w_q sum 1(d < 20) q_i q_j f(d)
+
+with a soft repulsion r, a contact function c that falls from 1 at 5 Å to 0 at 7 Å, the contact potential e of the
+atoms' types, and the distance-dependent dielectric of Gabb, Jackson & Sternberg (J. Mol. Biol. 272:106, 1997). The
+symmetric matrix e is split into its leading eigenvectors, so that each term is a field times a weight (Kozakov et
+al., Proteins 65:392, 2006).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.structure import _dock_atoms as atoms
+from colonnade.structure.structures import Structure
+
+Array = NDArray[np.float64]
+
+CONTACT = (5.0, 7.0)
+"""Distances between which a contact fades, Å."""
+
+REPULSION = 3.6
+"""Distance below which atoms repel, Å."""
+
+REPULSION_CAP = 20.0
+"""Largest repulsion that one atom feels in the search, Å²: bodies do not fit exactly before refinement."""
+
+RANGE = 20.0
+"""Reach of a charge, Å."""
+
+INSIDE = 4.0
+"""Repulsion from which an atom is inside the other body, where the search counts no contact for it, Å²."""
+
+_DATA = Path(__file__).parent / "data" / "contact_potential.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights of the energy's terms, kcal/mol-like units.
+
+    Attributes:
+        repulsion: per Å².
+        charge: of the electrostatic term.
+        contact: (T, T) potential of the atom types.
+        rank: eigenvectors of `contact` that are kept.
+    """
+
+    repulsion: float
+    charge: float
+    contact: Array
+    rank: int = 6
+
+    def split(self) -> tuple[Array, Array]:
+        """(rank,) eigenvalues and (rank, T) eigenvectors, the largest first."""
+        values, vectors = np.linalg.eigh(self.contact)
+        order = np.argsort(-np.abs(values))[: self.rank]
+        return values[order], vectors[:, order].T
+
+
+@cache
+def default_model() -> Model:
+    """The model that was fitted on the 81 complexes of the affinity benchmark (see docs/structure.md)."""
+    data = json.loads(_DATA.read_text())
+    return Model(data["repulsion"], data["charge"], np.array(data["contact"]), data["rank"])
+
+
+def weights(model: Model, body: Structure) -> Array:
+    """(2 + rank, N) what each atom of the moving body is to the channels: 1, its charge, its eigenvector entries."""
+    kinds = atoms.types(body)
+    _, vectors = model.split()
+    return np.vstack([np.ones(len(kinds)), atoms.charges(body), vectors[:, kinds]])
+
+
+def fields(
+    model: Model, body: Structure, origin: Array, spacing: float, shape: tuple[int, int, int], *, soft: bool
+) -> NDArray[np.float32]:
+    """(2 + rank, Z, Y, X) fields of the fixed body: repulsion, potential, contacts by eigenvector.
+
+    Arguments:
+        origin: (3,) x y z of voxel (0, 0, 0), Å.
+        spacing: Å.
+        shape: (Z, Y, X).
+        soft: for the search, where bodies may overlap a little: the repulsion is capped, and there is no
+            attraction inside the body.
+    """
+    values, vectors = model.split()
+    points = (body.xyz - origin) / spacing
+    counts = values[:, None] * vectors[:, atoms.types(body)]
+    grids = np.zeros((2 + len(values), *shape), dtype=np.float32)
+    _near(points, counts, spacing, np.array([REPULSION, *CONTACT]), grids)
+    charges = atoms.charges(body)
+    charged = charges != 0
+    _potential(points[charged], charges[charged], spacing, grids[1])
+    grids[1] *= model.charge
+    if soft:
+        grids[1:, grids[0] > INSIDE] = 0.0
+        np.minimum(grids[0], REPULSION_CAP, out=grids[0])
+    grids[0] *= model.repulsion
+    return grids
+
+
+def terms(model: Model, fixed: Structure, moving: Structure) -> dict[str, float]:
+    """The energy's terms of two bodies where they stand, without a grid."""
+    from scipy.spatial.distance import cdist
+
+    gaps = cdist(fixed.xyz, moving.xyz)
+    low, high = CONTACT
+    i, j = np.nonzero(gaps < high)
+    distance = gaps[i, j]
+    fade = np.clip((high - distance) / (high - low), 0.0, 1.0)
+    kinds = atoms.types(fixed)[i], atoms.types(moving)[j]
+    charges = atoms.charges(fixed), atoms.charges(moving)
+    charged = charges[0] != 0, charges[1] != 0
+    far = gaps[np.ix_(*charged)]
+    potential = np.where(far < RANGE, screened(far), 0.0)
+    return {
+        "repulsion": model.repulsion * float((np.maximum(REPULSION - distance, 0.0) ** 2).sum()),
+        "electrostatic": model.charge * float(charges[0][charged[0]] @ potential @ charges[1][charged[1]]),
+        "contact": float((fade * model.contact[kinds]).sum()),
+    }
+
+
+def screened(distance: Array) -> Array:
+    """1 / (epsilon(d) d) with the dielectric 4 up to 6 Å, 38 d - 224 up to 8 Å, 80 beyond (Gabb et al., eq. 4)."""
+    d = np.maximum(distance, 2.0)
+    epsilon = np.where(d <= 6.0, 4.0, np.where(d < 8.0, 38.0 * d - 224.0, 80.0))
+    result: Array = 1.0 / (epsilon * d)
+    return result
+
+
+def pair_counts(fixed: Structure, moving: Structure) -> Array:
+    """(T, T) symmetric sums of the contact function by atom types, to fit a potential on."""
+    from scipy.spatial.distance import cdist
+
+    low, high = CONTACT
+    gaps = cdist(fixed.xyz, moving.xyz)
+    i, j = np.nonzero(gaps < high)
+    table = np.zeros((len(atoms.TYPES),) * 2)
+    fade = np.clip((high - gaps[i, j]) / (high - low), 0.0, 1.0)
+    np.add.at(table, (atoms.types(fixed)[i], atoms.types(moving)[j]), fade)
+    result: Array = (table + table.T) / 2.0
+    return result
+
+
+def _compiled(function: Any) -> Any:
+    return numba.njit(cache=True, nogil=True)(function)
+
+
+@_compiled
+def _near(points: Any, counts: Any, spacing: float, distances: Any, grids: Any) -> None:
+    """Add repulsion to grids[0] and fading contacts to grids[2:]; points x y z in voxels inside the grid."""
+    touch, low, high = distances[0], distances[1], distances[2]
+    _, nz, ny, nx = grids.shape
+    reach = high / spacing
+    for i in range(len(points)):
+        px, py, pz = points[i]
+        for z in range(max(0, int(np.ceil(pz - reach))), min(nz, int(np.floor(pz + reach)) + 1)):
+            for y in range(max(0, int(np.ceil(py - reach))), min(ny, int(np.floor(py + reach)) + 1)):
+                for x in range(max(0, int(np.ceil(px - reach))), min(nx, int(np.floor(px + reach)) + 1)):
+                    d = spacing * np.sqrt((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2)
+                    if d >= high:
+                        continue
+                    if d < touch:
+                        grids[0, z, y, x] += (touch - d) ** 2
+                    fade = min(1.0, (high - d) / (high - low))
+                    for k in range(len(counts)):
+                        grids[2 + k, z, y, x] += fade * counts[k, i]
+
+
+@_compiled
+def _potential(points: Any, charges: Any, spacing: float, grid: Any) -> None:
+    """Add the screened potential of the charges, up to 20 Å from each."""
+    nz, ny, nx = grid.shape
+    reach = RANGE / spacing
+    for i in range(len(points)):
+        px, py, pz = points[i]
+        for z in range(max(0, int(np.ceil(pz - reach))), min(nz, int(np.floor(pz + reach)) + 1)):
+            for y in range(max(0, int(np.ceil(py - reach))), min(ny, int(np.floor(py + reach)) + 1)):
+                for x in range(max(0, int(np.ceil(px - reach))), min(nx, int(np.floor(px + reach)) + 1)):
+                    d = spacing * np.sqrt((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2)
+                    if d >= RANGE:
+                        continue
+                    d = max(d, 2.0)
+                    epsilon = 4.0 if d <= 6.0 else (38.0 * d - 224.0 if d < 8.0 else 80.0)
+                    grid[z, y, x] += charges[i] / (epsilon * d)
