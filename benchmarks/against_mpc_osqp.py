@@ -21,14 +21,15 @@ WEIGHTS = (0.25, 0.25, 10, 2, 2, 50, 0, 0, 0.3, 0.2, 0.2, 0.1, 0)
 FEET = np.array([[0.19, -0.11, -0.28], [0.19, 0.11, -0.28], [-0.19, -0.11, -0.28], [-0.19, 0.11, -0.28]])
 
 
-def per_call(call, count: int = 200) -> float:
-    """Median wall time of a call, ms."""
-    times = []
-    for _ in range(count):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return 1e3 * float(np.median(times))
+def interleaved(calls, rounds: int = 300) -> list[float]:
+    """Median wall time of each call, ms; the calls take turns, so that all of them meet the same machine."""
+    times = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, spent in zip(calls, times, strict=True):
+            began = time.perf_counter()
+            call()
+            spent.append(time.perf_counter() - began)
+    return [1e3 * float(np.median(spent)) for spent in times]
 
 
 def ours(contact: list[int]):
@@ -65,11 +66,12 @@ def main() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for name, contact in (("two feet", [1, 0, 0, 1]), ("four feet", [1, 1, 1, 1])):
-        here = per_call(ours(contact))
-        for solver in ("QPOASES", "OSQP"):
-            there = per_call(theirs(module, contact, getattr(module, solver)))
+        solvers = ("QPOASES", "OSQP")
+        calls = [ours(contact), *(theirs(module, contact, getattr(module, solver)) for solver in solvers)]
+        here, *there = interleaved(calls)
+        for solver, spent in zip(solvers, there, strict=True):
             print(
-                f"{name:9s} here {here:.3f} ms, mpc_osqp {solver:7s} {there:.3f} ms, x {there / here:.1f}", flush=True
+                f"{name:9s} here {here:.3f} ms, mpc_osqp {solver:7s} {spent:.3f} ms, x {spent / here:.1f}", flush=True
             )
 
 

@@ -88,9 +88,12 @@ def main():
         )
         print(f"state only, physics {n}: {256 * BATCH / roll:.3g} steps/s")
     sizes = [256, 1024, 4096, 16384]
-    rates = [ours(world, True, size) for size in sizes]
-    slope = np.polyfit(np.log(sizes), np.log([s / r for s, r in zip(sizes, rates, strict=True)]), 1)[0]
-    print(f"cost grows as batch^{slope:.3f} from 256 to 16384")
+    for whole, name in ((False, "changes only"), (True, "whole redraw")):
+        rates = [ours(world, whole, size) for size in sizes]
+        cost = [size / rate for size, rate in zip(sizes, rates, strict=True)]
+        slope = np.polyfit(np.log(sizes), np.log(cost), 1)[0]
+        shown = ", ".join(f"{size}: {rate:.3g}/s" for size, rate in zip(sizes, rates, strict=True))
+        print(f"{name}: cost grows as batch^{slope:.3f} ({shown})")
     wall = {}
     for threads in (1, 2):
         sim, actions = started(world, threads=threads)

@@ -32,10 +32,11 @@ CASES = [
     Case(16, 16, dt=0.07),
     Case(16, 128, dt=0.07),
     Case(16, 1024, dt=0.07),
-    Case(32, 64, dt=0.05),
+    Case(32, 16, dt=0.05),
+    Case(32, 128, dt=0.05),
     Case(64, 16, dt=0.035),
 ]
-BATCH = 4  # trajectories a call, for us and for compiled peers
+BATCH = 16  # trajectories a call, for us and for compiled peers
 
 
 class Ours:
@@ -71,7 +72,7 @@ def thermalised(action: ScalarAction, case: Case) -> np.ndarray:
     return np.ascontiguousarray(state.fields)
 
 
-def race(name: str, make: Callable[[ScalarAction, Case, np.ndarray], Peer], bar: float, rounds: int = 7) -> None:
+def race(name: str, make: Callable[[ScalarAction, Case, np.ndarray], Peer], bar: float, rounds: int = 5) -> None:
     action = ScalarAction.from_albergo(m2=-4, lam=6.008)
     print(f"HMC, m2 = -4, lambda = 6.008, float64, 1 thread, {rounds} rounds in turn; millions of site updates/s")
     print(
@@ -81,9 +82,9 @@ def race(name: str, make: Callable[[ScalarAction, Case, np.ndarray], Peer], bar:
         start = thermalised(action, case)
         runs = [Ours(action, case, start), make(action, case, start)]
         size = case.side**2 * case.chains * case.steps
-        repeats = [BATCH * max(2, int(5e6 / size)), BATCH * max(2, int(1e6 / size))]
+        repeats = [BATCH * max(2, int(2e6 / size)), BATCH * max(1, int(4e5 / size))]
         for run in runs:
-            for _ in range(2 * BATCH):
+            for _ in range(BATCH + 1):
                 run.trajectory()  # compile and warm up
         rates: list[list[tuple[float, float]]] = [[], []]
         for _ in range(rounds):
@@ -93,5 +94,6 @@ def race(name: str, make: Callable[[ScalarAction, Case, np.ndarray], Peer], bar:
         acceptance = [statistics.fmean(a for _, a in rates[k]) for k in (0, 1)]
         print(
             f"{case.side:>3} {case.chains:>6} {case.steps:>5} | {speed[0]:9.1f} {acceptance[0]:5.2f} | "
-            f"{speed[1]:24.1f} {acceptance[1]:5.2f} | {speed[0] / speed[1]:.1f}"
+            f"{speed[1]:24.1f} {acceptance[1]:5.2f} | {speed[0] / speed[1]:.1f}",
+            flush=True,
         )

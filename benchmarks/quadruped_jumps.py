@@ -1,6 +1,6 @@
 """Disturbed jumps (mass ±5 %, friction 0.5-0.9, start ±1 cm and ±1°) over three sills, with Wilson intervals.
 
-python benchmarks/quadruped_jumps.py [--trials 20]
+python benchmarks/quadruped_jumps.py [--trials 20] [--sill 0.13]
 """
 
 import argparse
@@ -18,9 +18,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--sill", type=float, help="only this one")
     options = parser.parse_args()
     plans = [plan for plan in standard_library().plans if plan.spec.distance == DISTANCE and plan.spec.window]
     for window in WINDOWS:
+        if options.sill is not None and abs(window.sill - options.sill) > 1e-9:
+            continue
         plan = next(plan for plan in plans if abs(plan.spec.window.sill - window.sill) < 1e-9)
         rng = np.random.default_rng(options.seed)
         used = time.process_time()

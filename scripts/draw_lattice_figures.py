@@ -1,9 +1,9 @@
 """Measure and draw the figures of docs/lattice.md; the numbers go to docs/figures/lattice.json.
 
-    python scripts/draw_lattice_figures.py [tunnelling] [remedies] [weights] [composite] [advice]
+    python scripts/draw_lattice_figures.py [--redraw] [tunnelling] [remedies] [weights] [composite] [advice]
 
-Every name is one figure; without names all are made, in about four minutes of CPU time. All but `advice`, which holds
-measured times, give the same numbers again.
+Every name is one figure; without names all are made, in about five minutes of CPU time. `--redraw` takes the numbers
+of the last time. All but `advice`, which holds measured times, give the same numbers again.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from colonnade.lattice import (
     load_weights,
     reference_fields,
     sample,
+    tau_int,
     torus,
     zoo,
 )
@@ -44,10 +45,6 @@ from colonnade.lattice.advise import advise
 FOLDER = Path(__file__).parents[1] / "docs/figures"
 BLUE, RED, GREEN, GREY = "#4477AA", "#EE6677", "#228833", "#8a8a8a"
 mpl.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "lattice"}
-
-
-def save(figure: Any, name: str) -> None:
-    figure.savefig(FOLDER / f"lattice_{name}.svg", metadata={"Date": None}, facecolor="white")
 
 
 def tunnelling() -> dict[str, Any]:
@@ -64,13 +61,16 @@ def tunnelling() -> dict[str, Any]:
         ):
             n = 3000 if name == "HMC" else 300
             rates[name].append(sample(action, (8, 8), kernel, n, chains=64, seed=1, tune=False).tunnelling)
+    return {"lambda": lams, **rates}
+
+
+def draw_tunnelling(found: dict[str, Any]) -> Any:
     figure, axes = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
-    for (name, values), colour in zip(rates.items(), (BLUE, RED, GREEN), strict=True):
-        axes.semilogy(lams, values, "o-", color=colour, label=name)
+    for name, colour in (("HMC", BLUE), ("HMC + flip", RED), ("Wolff + HMC", GREEN)):
+        axes.semilogy(found["lambda"], found[name], "o-", color=colour, label=name)
     axes.set(xlabel="λ  (m² = -4, 8 × 8; broken below about 4.2)", ylabel="sign changes of M per call")
     axes.legend(frameon=False)
-    save(figure, "tunnelling")
-    return {"lambda": lams, **rates}
+    return figure
 
 
 REMEDIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -95,109 +95,103 @@ def remedies() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (flow, how) in REMEDIES.items():
         config = FlowConfig((4, 4), couplings=4, hidden=8, **flow)
-        verdict = fit(build(config, 1), SMALL, TrainConfig(steps=300, batch=128, seed=1, **how)).verdict()
+        verdict = fit(build(config, 1), SMALL, TrainConfig(steps=200, batch=128, seed=1, **how)).verdict()
         numbers = verdict.numbers
         found[name] = {"verdict": verdict.status} | {k: numbers[k] for k in ("reverse_ess", "forward_ess")}
         found[name] |= {"log_z_minus_exact": numbers["log_z"] - exact, "error": numbers["log_z_error"]}
         print(name, found[name], flush=True)
+    return found
+
+
+def draw_remedies(found: dict[str, Any]) -> Any:
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(7.4, 3.6), layout="constrained", sharey=True, width_ratios=[2, 1]
+        1, 2, figsize=(7.4, 3.8), layout="constrained", sharey=True, width_ratios=[2, 1]
     )
     y = np.arange(len(found))
     for shift, key, colour in ((-0.2, "reverse_ess", BLUE), (0.2, "forward_ess", RED)):
-        values = [max(f[key], 2e-4) for f in found.values()]
+        values = [max(f[key], 1.1e-3) for f in found.values()]
         left.barh(y + shift, values, 0.36, color=colour, label=key.replace("_ess", " ESS"))
     left.set(xscale="log", xlim=(1e-3, 1.1), xlabel="effective sample size")
     left.set_yticks(y, [f"{n}\n({f['verdict']})" for n, f in found.items()], fontsize=7)
     left.invert_yaxis()
-    left.legend(frameon=False, fontsize=7, loc="upper left")
+    figure.legend(*left.get_legend_handles_labels(), frameon=False, fontsize=7, loc="outside upper center", ncols=2)
     gaps, errors = ([f[k] for f in found.values()] for k in ("log_z_minus_exact", "error"))
     right.errorbar(gaps, y, xerr=errors, fmt="o", color=BLUE, markersize=3)
     right.axvline(0, color=GREY, linewidth=0.8)
     right.axvline(-np.log(2), color=RED, linewidth=0.8, linestyle="--")
     right.set(xlabel="log Z - exact  (dashed: one vacuum missed)")
     right.xaxis.label.set_fontsize(7)
-    save(figure, "remedies")
-    return found
+    return figure
+
+
+EDGES = np.linspace(-6, 25, 81)
 
 
 def weights() -> dict[str, Any]:
     """log w of a collapsed and of good flows, over their own fields and over the target's."""
-    names = ["broken-4x4-collapsed", "broken-4x4-equivariant", "broken-8x8-equivariant"]
-    figure, panels = plt.subplots(1, len(names), figsize=(7.6, 2.6), layout="constrained")
     found: dict[str, Any] = {}
-    for axes, name in zip(panels, names, strict=True):
+    for name in ("broken-4x4-collapsed", "broken-4x4-equivariant", "broken-8x8-equivariant"):
         loaded, rng = load_weights(zoo()[name]), np.random.default_rng(5)
         proposal = loaded.proposal()
         own = proposal.propose(8192, rng)[1]
-        fields = reference_fields(loaded.action, loaded.config.shape, 4096, rng)
+        fields = reference_fields(loaded.action, loaded.config.shape, 8192, rng)
         target = proposal.weigh(fields)
         verdict = flow_verdict(own, target, fields.reshape(len(fields), -1).mean(1))
-        for values, colour, label in ((own, BLUE, "flow's own fields"), (target, RED, "target's fields")):
-            shifted = np.clip(values - verdict.numbers["log_z"], -6, 25)
-            axes.hist(shifted, 80, (-6, 25), histtype="step", color=colour, label=label, log=True)
-        reverse, forward = verdict.numbers["reverse_ess"], verdict.numbers["forward_ess"]
-        axes.set(xlabel="log w - log Z of the flow", title=f"{name}\nESS reverse {reverse:.2f}, forward {forward:.1g}")
-        axes.title.set_fontsize(8)
-        found[name] = {"verdict": verdict.status, **verdict.numbers}
-    panels[0].legend(frameon=False, fontsize=7)
-    save(figure, "weights")
+        counts = [np.histogram(np.clip(v - verdict.numbers["log_z"], -6, 25), EDGES)[0].tolist() for v in (own, target)]
+        found[name] = {"verdict": verdict.status, **verdict.numbers, "own": counts[0], "target": counts[1]}
     return found
+
+
+def draw_weights(found: dict[str, Any]) -> Any:
+    figure, panels = plt.subplots(1, len(found), figsize=(7.6, 2.6), layout="constrained")
+    for axes, (name, f) in zip(panels, found.items(), strict=True):
+        for key, colour, label in (("own", BLUE, "flow's own fields"), ("target", RED, "target's fields")):
+            axes.stairs(f[key], EDGES, color=colour, label=label)
+        title = f"{name}\nESS reverse {f['reverse_ess']:.2f}, forward {f['forward_ess']:.1g}"
+        axes.set(xlabel="log w - log Z of the flow", title=title, yscale="log")
+        axes.title.set_fontsize(8)
+    panels[0].legend(frameon=False, fontsize=7)
+    return figure
 
 
 def composite() -> dict[str, Any]:
-    """A flow with thin tails (equivariant, reverse KL, lambda = 2 on 4 x 4) alone, in a composite, and HMC."""
-    action = ScalarAction.from_albergo(-4, 2.0)
-    config = FlowConfig((4, 4), couplings=4, hidden=8)
-    trainer: Trainer = fit(build(config, 1), action, TrainConfig(steps=300, batch=128, seed=1))
-    verdict = trainer.verdict()
-    flow, hmc = Independence(action, trainer.proposal, 4, "flow"), HMC(action)
-    kernels = {
-        "HMC": hmc,
-        "flow": flow,
-        "flow + HMC": Composite([flow, hmc]),
-        "HMC + flip": Composite([hmc, Flip(action)]),
-    }
-    found: dict[str, Any] = {"flow": verdict.numbers | {"verdict": verdict.status}, "runs": {}}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 2.8), layout="constrained")
-    edges = np.linspace(-1.25, 1.25, 51)
-    for (name, kernel), colour in zip(kernels.items(), (GREY, RED, BLUE, GREEN), strict=True):
-        run = sample(action, (4, 4), kernel, 1500, chains=64, seed=3, start="plus")
-        m = run.magnetisation[:, 0]
-        counts, _ = np.histogram(m, edges, density=True)
-        left.step(edges[:-1], np.where(counts > 0, counts, np.nan), where="post", color=colour, label=name)
-        phi2, sign = run.estimates["phi2"], np.sign(m).mean()
-        found["runs"][name] = {
-            "phi2": phi2.value,
-            "error": phi2.error,
-            "tau_int": phi2.tau_int,
-            "sign": float(sign),
-            "between": float((np.abs(m) < 0.4).mean()),
-            "verdict": run.verdict.status,
-        }
-        print(name, found["runs"][name], flush=True)
-    left.set(yscale="log", xlabel="magnetisation M, all chains started at +", ylabel="density")
-    left.legend(frameon=False, fontsize=7)
-    names = list(found["runs"])
-    between = [found["runs"][n]["between"] for n in names]
-    right.barh(names, between, color=[GREY, RED, BLUE, GREEN])
-    right.set(xlabel="share of fields between the vacua, |M| < 0.4")
-    right.invert_yaxis()
-    save(figure, "composite")
+    """tau_int of a flow alone and in a composite with HMC, for a flow trained more and more, 8 x 8, lambda = 4."""
+    action = ScalarAction.from_albergo(-4, 4.0)
+    config = TrainConfig("symmetric_kl", steps=160, batch=96, learning_rate=0.02, seed=1, evaluate=10**9)
+    trainer = Trainer(build(FlowConfig((8, 8), couplings=2), 1), action, config)
+    hmc = HMC(action)
+    alone = sample(action, (8, 8), hmc, 4000, chains=32, seed=3)
+    found: dict[str, Any] = {"HMC": {"sign": tau_int(np.sign(alone.magnetisation[:, 0])), "m2": tau_int(alone.m2)}}
+    for until in (2, 10, 40, 160):
+        trainer.run(until=until)
+        flow = Independence(action, trainer.proposal, 2, "flow")
+        row: dict[str, Any] = {"forward_ess": trainer.evaluate()[1]}
+        for name, kernel in (("flow", flow), ("flow + HMC", Composite([flow, hmc]))):
+            run = sample(action, (8, 8), kernel, 400, chains=32, seed=3)
+            row[name] = {"sign": tau_int(np.sign(run.magnetisation[:, 0])), "m2": tau_int(run.m2)}
+        found[f"{until} steps"] = row
+        print(until, row, flush=True)
     return found
+
+
+def draw_composite(found: dict[str, Any]) -> Any:
+    figure, panels = plt.subplots(1, 2, figsize=(7.4, 2.8), layout="constrained")
+    rows = {int(name.split()[0]): row for name, row in found.items() if "flow" in row}
+    for axes, key, label in zip(panels, ("sign", "m2"), ("sign of M: hops", "M²: fields inside a vacuum"), strict=True):
+        for name, colour in (("flow", RED), ("flow + HMC", BLUE)):
+            axes.plot(list(rows), [r[name][key] for r in rows.values()], "o-", color=colour, label=name)
+        axes.axhline(found["HMC"][key], color=GREY, linestyle="--", label="HMC alone")
+        axes.set(xscale="log", yscale="log", xlabel="training steps of the flow", ylabel=f"tau_int of {label}")
+        axes.yaxis.label.set_fontsize(8)
+    panels[1].legend(frameon=False, fontsize=7)
+    return figure
 
 
 def advice() -> dict[str, Any]:
     """Independent samples a CPU-second of every sampler, symmetric and broken phase, 8 x 8."""
     found: dict[str, Any] = {}
-    figure, panels = plt.subplots(1, 2, figsize=(7.6, 2.8), layout="constrained", sharex=True)
-    for axes, lam in zip(panels, (6.008, 4.0), strict=True):
-        advised = advise(ScalarAction.from_albergo(-4, lam), (8, 8), 1, seconds=2.0, training_minutes=0.75)
-        entries = [e for e in advised.entries if e.rate > 0]
-        colours = [RED if e.training else BLUE for e in entries]
-        axes.barh([e.name for e in entries], [e.rate for e in entries], color=colours)
-        axes.invert_yaxis()
-        axes.set(xscale="log", title=f"λ = {lam}", xlabel="independent samples a CPU-second\n(red: after training)")
+    for lam in (6.008, 4.0):
+        advised = advise(ScalarAction.from_albergo(-4, lam), (8, 8), 1, seconds=1.0, training_minutes=0.75)
         keys = ("name", "rate", "with_training", "tunnelling", "training")
         found[str(lam)] = {
             "entries": [{k: getattr(e, k) for k in keys} | {"verdict": e.verdict.status} for e in advised.entries],
@@ -205,17 +199,38 @@ def advice() -> dict[str, Any]:
             "log_z": {name: z._asdict() for name, z in advised.log_z.items()},
             "exact": advised.exact.log_z if advised.exact else None,
         }
-    save(figure, "advice")
     return found
 
 
+def draw_advice(found: dict[str, Any]) -> Any:
+    figure, panels = plt.subplots(1, 2, figsize=(7.6, 2.8), layout="constrained", sharex=True)
+    for axes, (lam, advised) in zip(panels, found.items(), strict=True):
+        entries = [e for e in advised["entries"] if e["rate"] > 0]
+        colours = [RED if e["training"] else BLUE for e in entries]
+        axes.barh([e["name"] for e in entries], [e["rate"] for e in entries], color=colours)
+        axes.invert_yaxis()
+        axes.set(xscale="log", title=f"λ = {lam}", xlabel="independent samples a CPU-second\n(red: after training)")
+    return figure
+
+
+FIGURES = {
+    "tunnelling": (tunnelling, draw_tunnelling),
+    "remedies": (remedies, draw_remedies),
+    "weights": (weights, draw_weights),
+    "composite": (composite, draw_composite),
+    "advice": (advice, draw_advice),
+}
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    FIGURES = {f.__name__: f for f in (tunnelling, remedies, weights, composite, advice)}
     path = FOLDER / "lattice.json"
     FOLDER.mkdir(parents=True, exist_ok=True)
     numbers = json.loads(path.read_text()) if path.exists() else {}
-    for wanted in sys.argv[1:] or list(FIGURES):
-        numbers[wanted] = FIGURES[wanted]()
-        path.write_text(json.dumps(numbers, indent=1) + "\n")
-        print(json.dumps(numbers[wanted], indent=1), flush=True)
+    redraw = "--redraw" in sys.argv
+    for wanted in [name for name in sys.argv[1:] if name != "--redraw"] or list(FIGURES):
+        measure, draw = FIGURES[wanted]
+        if not redraw:
+            numbers[wanted] = measure()
+            path.write_text(json.dumps(numbers, indent=1) + "\n")
+        draw(numbers[wanted]).savefig(FOLDER / f"lattice_{wanted}.svg", metadata={"Date": None}, facecolor="white")
+        print(f"{wanted}: drawn", flush=True)

@@ -385,6 +385,9 @@ def gallery() -> Iterator[tuple[str, go.Figure, str]]:
     yield "colour bar", go.Figure(coloured), "shade"
     yield "3d", go.Figure(go.Scatter3d(x=x, y=x, z=x), {"scene": {"zaxis": {"title": "height"}}}), "height"
     yield "surface", go.Figure(go.Surface(z=np.outer(x, x))), "z"
+    mesh = go.Mesh3d(x=[0, 1, 0, 0], y=[0, 0, 1, 0], z=[0, 0, 0, 1], i=[0, 0], j=[1, 2], k=[2, 3], opacity=0.5)
+    scene = {"aspectmode": "data", "zaxis": {"title": "up"}}
+    yield "mesh", go.Figure([mesh, go.Mesh3d(x=[0, 2], y=[0, 2], z=[0, 2])], {"scene": scene}), "up"
     yield "dates", go.Figure(go.Scatter(x=["2024-01-01", "2024-06-01"], y=[1, 2])), "2024"
     yield "mixed", go.Figure([go.Scatter(y=[1, 2]), go.Sankey()]), "Not in this drawing: 1 trace of type sankey"
     yield "nothing", go.Figure(), "The figure holds no data."

@@ -58,7 +58,7 @@ def test_browser(visit: Any, site: Any) -> None:
         page.get_by_role("link", name="Everything (zip)").click()
     with zipfile.ZipFile(archive.value.path()) as packed:
         (name,) = [name for name in packed.namelist() if name.endswith("result.json")]
-        check(json.loads(packed.read(name))["delta_g"]["value"])
+        check(json.loads(packed.read(name))["outputs"]["delta_g"]["value"])
 
 
 def test_every_form_opens_with_its_first_example(visit: Any, site: Any) -> None:

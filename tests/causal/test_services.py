@@ -63,6 +63,8 @@ def test_benchmark_fans_out(tmp_path, monkeypatch):
 
     cell = bench.Cell(objects=3, updates=2, episodes=5, hidden=32, dim=4, test_rows=50)
     monkeypatch.setattr(bench, "preset", lambda name, seeds: [cell.model_copy(update={"seed": s}) for s in seeds])
+    monkeypatch.setattr(bench, "PLAN_EPISODES", 20)
+    monkeypatch.setattr(bench, "REWARD_UPDATES", 5)
     service = get("causal.benchmark")
     object.__setattr__(service.resources, "cores", 1)  # in this process, where the preset is patched
     try:

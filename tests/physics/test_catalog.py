@@ -91,6 +91,29 @@ def test_wrong_arrays_are_refused(tmp_path: Path, change: dict, words: str) -> N
         load("spinodal", "train", tmp_path / "bad.npz")
 
 
+def test_cyclic_decay_trees_are_refused(tmp_path: Path) -> None:
+    mother = np.full((4, 100), -1, np.int16)
+    mother[:, 1:5] = [0, 0, 1, 1]
+    late = mother.copy()
+    late[0, :3] = [2, 2, -1]  # mothers after their daughters: unusual, but a tree
+    cycle = mother.copy()
+    cycle[2, 1:4] = [3, 0, 1]
+    arrays = {"X_train_0": np.ones((4, 100, 9)), "y_train": np.arange(4) % 2}
+    np.savez(tmp_path / "late.npz", X_train_1=late, **arrays)
+    assert len(load("belle", "train", tmp_path / "late.npz")) == 4
+    np.savez(tmp_path / "cycle.npz", X_train_1=cycle, **arrays)
+    with pytest.raises(PhysicsError, match="particle 1 of event 2 it goes in a cycle"):
+        load("belle", "train", tmp_path / "cycle.npz")
+
+
+def test_four_vectors_in_another_order_are_refused(tmp_path: Path) -> None:
+    p4 = np.zeros((20, 200, 4))
+    p4[:, :3] = [[300.0, 200.0, 150.0, 400.0], [30.0, 20.0, 15.0, 40.0], [3.0, 2.0, 1.5, 4.0]]  # px, py, pz, E
+    np.savez(tmp_path / "turned.npz", X_train_0=p4, y_train=np.arange(20) % 2)
+    with pytest.raises(PhysicsError, match="ordered px, py, pz, E: move the last column first"):
+        load("top", "train", tmp_path / "turned.npz")
+
+
 def test_a_missing_array_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", other=np.ones(3))
     with pytest.raises(PhysicsError, match="X_train_0, but the file holds other"):

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from colonnade.physics import PhysicsError, fourvectors, graphs, metrics
 from colonnade.physics.features import Builder, jet_features
 from colonnade.physics.graphs import Graph
-from colonnade.physics.layers import EdgeConv
+from colonnade.physics.layers import EdgeConv, edge_mean
 from colonnade.physics.models import MODELS, GraphNet, build, parameters
 
 from .conftest import random_jets
@@ -110,13 +110,27 @@ def test_edge_convolution_equals_the_naive_one(rng) -> None:
     graph = Builder("top", nodes=30)({"p4": random_jets(rng)})
     layer = EdgeConv(7, 12, norm=False)
     x, near = graph.flat, graph.sparse
-    there, here = layer.other.weight, layer.centre.weight + layer.other.weight  # W2, and W1 = centre + W2
     rows = []
     for i in range(len(x)):
         others = x[near[i][near[i] < len(x)]]
-        first = torch.relu(x[i] @ here.T + layer.centre.bias + (others - x[i]) @ there.T)
-        rows.append(torch.relu(torch.relu(layer.second(first)).mean(dim=0) + layer.shortcut(x[i])))
+        pairs = torch.cat([x[i].expand_as(others), others - x[i]], dim=1)
+        mean = torch.relu(layer.message(pairs)).mean(dim=0)
+        rows.append(torch.relu(layer.second(mean) + layer.shortcut(x[i])))
     assert torch.allclose(layer(x, near), torch.stack(rows), atol=1e-5)
+
+
+def test_gradient_of_the_edge_mean(rng) -> None:
+    x = torch.from_numpy(rng.normal(size=(9, 4))).requires_grad_()
+    near = torch.from_numpy(rng.integers(0, 10, (9, 3)))  # 9 stands for none
+    dense = torch.nn.Linear(8, 5).double()
+    assert torch.autograd.gradcheck(lambda x, w, b: edge_mean_of(x, near, w, b), (x, dense.weight, dense.bias))
+
+
+def edge_mean_of(x, near, weight, bias) -> torch.Tensor:
+    dense = torch.nn.Linear(8, 5).double()
+    del dense.weight, dense.bias
+    dense.weight, dense.bias = weight, bias
+    return edge_mean(x, near, dense)
 
 
 @pytest.mark.parametrize("model", ["graphnet", "pfn", "particlenet-lite", "part-lite", "invariant"])

@@ -12,7 +12,7 @@ from colonnade.physics.benchmark import Entry, compare, latex, run_entry
 from colonnade.physics.budget import events_for, seconds
 from colonnade.physics.features import LINKS, Builder
 from colonnade.physics.models import MODELS, REFERENCE
-from colonnade.physics.multitask import carried, together
+from colonnade.physics.multitask import together
 from colonnade.physics.schema import NAMES
 from colonnade.physics.services.common import fitting
 from colonnade.physics.symmetry import in_double, infrared_safety, invariances
@@ -274,11 +274,6 @@ def test_pretraining_and_tuning(tmp_path, showers, spinodal) -> None:
     assert torch.equal(stored["shared/head.0.weight"], network.weights("spinodal")["head.0.weight"])
     with pytest.raises(PhysicsError, match="holds the set airshower under the name top"):
         pretrain({"top": showers})
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_carried_weights_fit_every_set(name: str) -> None:
-    build("graphnet", name).load_state_dict(carried(name))
 
 
 def test_metrics_against_another_variable(rng) -> None:

@@ -1,5 +1,6 @@
 """The jump programme: laws of motion, monotone cost, symmetry and similarity, refusals, cancelling."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from colonnade.quadruped.jump import approach, between, optimise_jump
 from colonnade.quadruped.jump_spec import JumpSpec, Window, shared_out
 from colonnade.quadruped.library import JumpLibrary
 from colonnade.quadruped.planar import planar_model
-from colonnade.quadruped.robot import MINI_CHEETAH, with_payload
+from colonnade.quadruped.robot import MINI_CHEETAH, planar_leg_joints, stand_load, with_payload
 
 COARSE = (10, 4, 10, 6)
 
@@ -133,8 +134,21 @@ def test_refusals_name_the_field(change, field):
 
 
 def test_too_heavy_a_payload_is_infeasible_not_solved():
-    spec = JumpSpec(length=0.5, robot=with_payload(MINI_CHEETAH, 10.0, 0.15), intervals=COARSE)
+    spec = JumpSpec(length=0.5, robot=with_payload(MINI_CHEETAH, 10.0, 0.25), intervals=COARSE)
     assert not optimise_jump(spec, max_iterations=60).solved
+    answer = find_jump(replace(spec, robot=with_payload(MINI_CHEETAH, 10.0, 0.1)))
+    assert answer.verdict == "impossible" and "18.91 kg cannot stand at 0.25 m" in answer.sentence
+
+
+def test_load_of_a_stand():
+    """With the foot under the hip the knee bears the weight on its lever; moving feet and pushing can only help."""
+    height = 0.25
+    hip = planar_leg_joints(MINI_CHEETAH, 0.0, height - MINI_CHEETAH.foot_radius)[0]
+    lever = abs(MINI_CHEETAH.thigh_length * np.sin(hip))
+    plain = MINI_CHEETAH.mass * 9.81 / 4 * lever / MINI_CHEETAH.torque_limit[2]
+    assert stand_load(MINI_CHEETAH, height, 0.0, 0.0) == pytest.approx(plain)
+    assert stand_load(MINI_CHEETAH, height, 0.4, 0.06) < plain
+    assert stand_load(with_payload(MINI_CHEETAH, 3.0), height, 0.0, 0.0) > plain
 
 
 def test_limits_are_told_apart_from_success(free):
@@ -153,6 +167,22 @@ def test_cancelling_stops_the_solver():
 
     plan = optimise_jump(JumpSpec(length=0.55, intervals=COARSE), cancelled=stop)
     assert plan.status == "cancelled" and plan.iterations <= 5
+
+
+def test_an_interrupt_stops_the_solver():
+    """Ctrl-C: CasADi would swallow the exception and go on."""
+    asked = []
+
+    def press():
+        asked.append(1)
+        if len(asked) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        optimise_jump(JumpSpec(length=0.55, intervals=COARSE), cancelled=press)
+    assert len(asked) <= 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_same_problem_same_plan(free):

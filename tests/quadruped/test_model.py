@@ -18,6 +18,7 @@ from colonnade.quadruped.robot import (
     stand_pose,
     with_payload,
 )
+from colonnade.quadruped.robots import GO1, ROBOTS
 
 
 def to_full(q, v, a):
@@ -39,7 +40,7 @@ def test_total_mass_is_the_published_one():
     assert (model.nq, model.nv, model.nu) == (19, 18, 12)
 
 
-@pytest.mark.parametrize("robot", [MINI_CHEETAH, with_payload(MINI_CHEETAH, 2.0), MINI_CHEETAH.scaled(1.5)])
+@pytest.mark.parametrize("robot", [MINI_CHEETAH, with_payload(MINI_CHEETAH, 2.0), MINI_CHEETAH.scaled(1.5), GO1])
 def test_planar_inverse_dynamics_equals_mujoco(robot):
     model = mujoco.MjModel.from_xml_string(mjcf(robot))
     model.dof_damping[:] = 0
@@ -122,3 +123,11 @@ def test_refusals_name_field_value_and_range():
         stand_pose(MINI_CHEETAH, 0.7)
     with pytest.raises(InputError, match="payload"):
         Robot(payload=float("nan"))
+
+
+def test_other_robots_are_as_published():
+    assert GO1.mass == pytest.approx(12.74, abs=0.01)
+    np.testing.assert_allclose(GO1.torque_limit, [23.7, 23.7, 35.55])
+    np.testing.assert_allclose(GO1.speed_limit, [30.1, 30.1, 20.07], atol=0.01)
+    assert mujoco.MjModel.from_xml_string(mjcf(GO1)).body_mass.sum() == pytest.approx(GO1.mass)
+    assert list(ROBOTS) == ["Mini Cheetah", "Go1"]

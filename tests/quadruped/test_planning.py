@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.graph import route_through_array
 
 from colonnade.quadruped.errors import InputError
@@ -160,3 +161,20 @@ def test_local_planner_goes_ahead_turns_and_stops():
     stop = planner.command(np.array([2.15, 2.0, 0.0]), np.array([[2.15, 2.0], [3.5, 2.0]]), wall, (0, 0), 0.04)
     assert stop is None or stop.vx < 0.1
     np.testing.assert_allclose(carrot(np.array([0.0, 0.3]), np.array([[0, 0], [1, 0], [1, 1]]), 1.5), [1.0, 0.5])
+
+
+def test_local_planner_keeps_its_rear_off_what_it_passes():
+    """Beside a post, a turn on the spot would swing the rear into it: no arc taken lets a disc come too near."""
+    blocked = np.zeros((100, 100), bool)
+    blocked[54:60, 40:44] = True  # to the left of the rear
+    room = ndimage.distance_transform_edt(~blocked) * 0.04
+    planner = LocalPlanner()
+    pose = np.array([1.95, 1.93, 0.0])
+    for _ in range(40):
+        command = planner.command(pose, np.array([pose[:2], [1.95, 0.4]]), room, (0, 0), 0.04)
+        assert command is not None
+        pose = pose + 0.1 * np.array([command.vx * np.cos(pose[2]), command.vx * np.sin(pose[2]), command.yaw_rate])
+        for along, least in planner.discs:
+            x, y = pose[0] + along * np.cos(pose[2]), pose[1] + along * np.sin(pose[2])
+            assert room[int(y / 0.04), int(x / 0.04)] > least - 0.03
+    assert pose[1] < 1.2  # and it gets away

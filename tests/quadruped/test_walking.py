@@ -13,6 +13,7 @@ from colonnade.quadruped.gait import Command, Walker
 from colonnade.quadruped.legs import from_rpy, geometry, leg_kinematics, legs_to, read_state, rotation_error
 from colonnade.quadruped.mpc import ConvexMPC
 from colonnade.quadruped.robot import MINI_CHEETAH
+from colonnade.quadruped.robots import GO1
 from colonnade.quadruped.simulation import Simulation
 
 
@@ -152,6 +153,11 @@ def test_sideways_and_turning():
     assert not side.fell and side.vy == pytest.approx(0.3, rel=0.08)
     turn = walk_trial(WalkCase(vx=0.4, yaw_rate=1.0), 3.0)
     assert not turn.fell and turn.yaw_rate == pytest.approx(1.0, rel=0.05)
+
+
+def test_another_robot_walks_by_its_figures():
+    trial = walk_trial(WalkCase(vx=0.5), 2.5, robot=GO1)
+    assert not trial.fell and trial.vx == pytest.approx(0.5, rel=0.1)
 
 
 def test_pushes_are_survived():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,27 @@ def test_fine_search_is_that_of_disvis() -> None:
     full = 2**7 - 1
     joint = [result.joint[full], *(result.joint[full ^ (1 << i)] for i in (0, 1, 4))]
     assert joint == pytest.approx((48283.0856, 31104.3156, 28959.1288, 15418.6914), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_planted_false_crosslinks_are_found_and_probabilities_mean_what_they_say(benchmark81: dict) -> None:
+    """Four known complexes, 60 random plantings each; benchmarks/false_crosslinks.py has twenty."""
+    path = Path(__file__).parents[2] / "benchmarks" / "false_crosslinks.py"
+    spec = importlib.util.spec_from_file_location("false_crosslinks", path)
+    assert spec is not None and spec.loader is not None
+    planting = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(planting)
+    rng, rows = np.random.default_rng(1), []
+    for name in ("1GCQ", "1EMV", "1PPE", "1ACB"):
+        done = planting.searched(benchmark81[name][0], 20.83, None)
+        rows.append(planting.plantings(*done, 60, rng))
+    false, z, probability = np.concatenate(rows).T
+    false = false == 1
+    assert (z[false] >= 1).mean() > 0.45 and (z[~false] >= 1).mean() < 0.15
+    assert (probability[false] >= 0.5).mean() > 0.35 and (probability[~false] >= 0.5).mean() < 0.08
+    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
+        inside = (probability >= low) & (probability <= high)
+        assert probability[inside].mean() == pytest.approx(false[inside].mean(), abs=0.15)
 
 
 def test_rotation_sets_cover() -> None:

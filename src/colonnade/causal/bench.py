@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 STEPS = (1, 5, 10)
-PLAN_STEPS, PLAN_EPISODES = 5, 300
+PLAN_STEPS, PLAN_EPISODES, REWARD_UPDATES = 5, 300, 500
 PRESETS = ("quick", "structure", "paper")
 # Seconds of one core a gradient step of 256 transitions takes (measured, 5 objects), for the estimate shown first.
 SECONDS = {"flat": 0.025, "modular": 0.03, "gnn": 0.06, "csgnn": 0.05, "lstm": 0.09, "rim": 0.12, "scoff": 0.12}
@@ -191,7 +191,7 @@ def planned(name: str, world: World, cell: Cell, model: WorldModel, train: Trans
     row: dict[str, float | None] = {"by reward head": None, "reconstruction": None}
     if name == cell.model_name:
         done = plan(world, "model", model=model, **options)
-        head = fit_reward(model, train, updates=500, seed=cell.seed)
+        head = fit_reward(model, train, updates=REWARD_UPDATES, seed=cell.seed)
         row["by reward head"] = 100 * float(plan(world, "model", model=model, head=head, **options).success.mean())
         row["reconstruction"] = reconstruction(model, train) if model.decoder else None
     elif name in ("oracle", "no interaction"):

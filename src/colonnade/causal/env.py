@@ -94,7 +94,7 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         max_steps: length of an episode.
         end_at_goal: whether the goal ends it.
         autoreset_mode: gymnasium's NextStep, SameStep or Disabled.
-        threads: for stepping and drawing, from 256 sub-environments on.
+        threads: for stepping and drawing, where they have enough to do (drawing: from 250 sub-environments on).
         copy: give each observation its own memory; without, it stays valid until the step after next.
         backend: `auto`, `numba` or `numpy`.
 
@@ -134,7 +134,10 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         self.autoreset_mode = AutoresetMode(wanted)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self._max_steps, self._end_at_goal = max_steps, end_at_goal
+        self._everyone = np.ones(num_envs, bool)
+        self._everyone.flags.writeable = False
         self._elapsed, self._done = np.zeros(num_envs, np.int64), np.zeros(num_envs, bool)
+        self._oldest, self._ended = 0, False
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -184,6 +187,7 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         self.sim.reset(mask)
         self._stale(mask)
         self._elapsed[mask], self._done[mask] = 0, False
+        self._ended = bool(self._done.any())
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """One action in each sub-environment.
@@ -197,28 +201,36 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         """
         self._need("step()")
         actions = check_actions(actions, self.num_envs, self.world.actions)
-        over = self._done.copy() if self.autoreset_mode is AutoresetMode.NEXT_STEP else None
-        if self.autoreset_mode is AutoresetMode.DISABLED and self._done.any():
+        mode, over = self.autoreset_mode, None
+        if self._ended and mode is AutoresetMode.DISABLED:
             raise CausalError(f"sub-environment {int(self._done.argmax())} is over; reset it first (autoreset is off).")
-        if over is None or not over.any():
-            self.sim.step(actions)
-            over = None
-        else:
-            self.sim.step(actions, ~over)
+        if self._ended and mode is AutoresetMode.NEXT_STEP:
+            over = self._done.copy()
+        self.sim.step(actions, None if over is None else ~over)
         self._elapsed += 1
         reward, success = self.sim.score()
-        terminated = success & self._end_at_goal
-        truncated = (self._elapsed >= self._max_steps) & ~terminated
+        terminated, truncated = self._ends(success)
         info: dict[str, Any] = {}
         if over is not None:
             self._restart(over)
             reward[over], success[over], terminated[over], truncated[over] = 0, False, False, False
         self._done = terminated | truncated
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._done.any():
+        self._ended = bool(self._done.any())
+        if mode is AutoresetMode.SAME_STEP and self._ended:
             info = {"final_obs": self._finals(), "_final_obs": self._done.copy()}
             info |= {"final_info": self._info(), "_final_info": self._done.copy()}
             self._restart(self._done.copy())
         return self._observe(), reward, terminated, truncated, self._info(success) | info
+
+    def _ends(self, success: Array) -> tuple[Array, Array]:
+        """(num_envs,) which episodes are terminated, and which truncated."""
+        none = np.zeros(self.num_envs, bool)
+        terminated = success.copy() if self._end_at_goal else none
+        self._oldest += 1  # at least the longest of the running episodes
+        if self._oldest < self._max_steps:
+            return terminated, none.copy()
+        self._oldest = int(self._elapsed.max())
+        return terminated, (self._elapsed >= self._max_steps) & ~terminated
 
     def _finals(self) -> Array:
         finals = np.full(self.num_envs, None, object)
@@ -234,8 +246,7 @@ class CausalVectorEnv(_Worlds, VectorEnv[Array, Array, Array]):
         if isinstance(self.sim, PhysicsSimulator):
             info["event"] = self.sim.event.copy()
             info["invalid_push"] = self.sim.event == INVALID
-        every = {f"_{name}": np.ones(self.num_envs, bool) for name in info}
-        return info | every
+        return info | {f"_{name}": self._everyone for name in info}
 
     def counterfactual(self, actions: Array) -> Array:
         """(num_envs, n) states that other actions would have led to in the last step, all noise being as it was.

@@ -43,13 +43,31 @@ def uniform(key: Any, counter: Any) -> float:
 
 
 @jit
-def _choose(key: Any, counter: Any, count: int, out: Any, size: int) -> None:
-    """`size` different numbers below `count` into `out` (Fisher-Yates); uses `size` random numbers."""
-    pool = np.arange(count)
-    for i in range(size):
+def _choose(key: Any, counter: Any, count: int, out: Any, b: int) -> None:
+    """Different numbers below `count` into `out[b]` (Fisher-Yates); uses as many random numbers as it has places."""
+    pool = np.empty(count, np.int64)
+    for i in range(count):
+        pool[i] = i
+    for i in range(out.shape[1]):
         j = i + int(uniform(key, counter + np.uint64(i)) * (count - i))
         pool[i], pool[j] = pool[j], pool[i]
-        out[i] = pool[i]
+        out[b, i] = pool[i]
+
+
+@jit
+def _sort(values: Any, b: int) -> None:
+    """Sort `values[b]`, largest first, in place (a dozen values; NumPy's sort would take seconds to compile)."""
+    for i in range(1, values.shape[1]):
+        for j in range(i, 0, -1):
+            if values[b, j - 1] >= values[b, j]:
+                break
+            values[b, j - 1], values[b, j] = values[b, j], values[b, j - 1]
+
+
+@jit
+def _copy(source: Any, target: Any, b: int) -> None:
+    for i in range(source.shape[1]):
+        target[b, i] = source[b, i]
 
 
 @inlined
@@ -82,15 +100,13 @@ def _push(cell: Any, weight: Any, b: int, action: int, neighbour: Any, n: int) -
 def _shades(b: int, key: Any, counter: Any, colour: U8, t: Any) -> None:
     """Colour numbers of the observed mode: object 0 is the darkest and heaviest."""
     n = colour.shape[1]
-    shade = np.empty(n)
     for i in range(n):
         u = uniform(key, counter + np.uint64(i))
         x = i / max(n - 1, 1) + (2.0 * u - 1.0) * t.jitter
-        shade[i] = u if t.jitter < 0 else (-x if x < 0.0 else (2.0 - x if x > 1.0 else x))
+        shade = u if t.jitter < 0 else (-x if x < 0.0 else (2.0 - x if x > 1.0 else x))
+        colour[b, n - 1 - i] = min(int(shade * 256.0), 255)
     if t.jitter < 0:
-        shade.sort()
-    for i in range(n):
-        colour[b, i] = min(int(shade[n - 1 - i] * 256.0), 255)
+        _sort(colour, b)
 
 
 @jit
@@ -104,21 +120,21 @@ def physics_reset(
         if not mask[b]:
             continue
         k, c = key[b], counter[b]
-        _choose(k, c, t.neighbour.shape[0] - 1, cell[b], n)
+        _choose(k, c, t.neighbour.shape[0] - 1, cell, b)
         c += np.uint64(n)
         if by_colour or t.fixed_shapes:
-            _choose(k, c, t.colours, colour[b], n)
+            _choose(k, c, t.colours, colour, b)
         else:
             _shades(b, k, c, colour, t)
         if by_colour:
-            colour[b] = np.sort(colour[b])[::-1]
+            _sort(colour, b)
         c += np.uint64(n)
         for i in range(n):
             weight[b, i] = t.weight_of_colour[colour[b, i]] if by_colour else 2 * (n - i)
             drawn = int(uniform(k, c + np.uint64(i)) * t.shapes)
             shape[b, i] = i % t.shapes if t.fixed_shapes else drawn
         c += np.uint64(n)
-        goal[b] = cell[b]
+        _copy(cell, goal, b)
         for i in range(t.goal_steps):
             _push(goal, weight, b, int(uniform(k, c + np.uint64(i)) * (5 * n)), t.neighbour, n)
         counter[b] = c + np.uint64(t.goal_steps)
@@ -137,7 +153,9 @@ def physics_step(lo: int, hi: int, mask: Any, action: Any, cell: U8, weight: Any
 def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U8, event: U8, t: Any) -> None:
     """Many steps: `action` (steps, batch) -> `states` (steps + 1, batch, n), `event` (steps, batch)."""
     n = cell.shape[1]
-    states[0, lo:hi] = cell[lo:hi]
+    for b in range(lo, hi):
+        for i in range(n):
+            states[0, b, i] = cell[b, i]
     for s in range(action.shape[0]):
         for b in range(lo, hi):
             event[s, b] = _push(cell, weight, b, action[s, b], t.neighbour, n)
@@ -146,13 +164,13 @@ def physics_roll(lo: int, hi: int, action: Any, cell: U8, weight: Any, states: U
 
 
 @jit
-def physics_distance(lo: int, hi: int, cell: U8, goal: U8, t: Any, out: Any) -> None:
-    """Sum over objects of the L1 distance to the goal, in cells."""
+def physics_score(lo: int, hi: int, cell: U8, goal: U8, t: Any, reward: Any, success: Any) -> None:
+    """Reward, minus the mean L1 distance of the objects to their goals in cells, and whether all are there."""
     for b in range(lo, hi):
         total = 0
         for i in range(cell.shape[1]):
             total += t.distance[cell[b, i], goal[b, i]]
-        out[b] = total
+        reward[b], success[b] = 0.0 - total / cell.shape[1], total == 0
 
 
 @inlined
@@ -185,10 +203,12 @@ def _intervene(
         return
     now = _touched(b, int(target), touched, t)
     for lag in range(past.shape[1] - 1, 0, -1):
-        past[b, lag] = past[b, lag - 1]
         touched[b, lag] = touched[b, lag - 1]
-    past[b, 0] = value[b]
+        for i in range(past.shape[2]):
+            past[b, lag, i] = past[b, lag - 1, i]
     touched[b, 0] = now
+    for i in range(past.shape[2]):
+        past[b, 0, i] = value[b, i]
     value[b, target] = colour
     for node in t.order:
         if node != target and (now >> node) & 1:
@@ -213,12 +233,13 @@ def chemistry_reset(
 ) -> None:  # fmt: skip
     """Start new episodes where `mask` is true: ancestral values, cells, and the goal after random interventions."""
     n = value.shape[1]
+    kept, kept_noise = np.empty(n, np.uint8), np.empty(n)
     for b in range(lo, hi):
         if not mask[b]:
             continue
         k, c = key[b], counter[b]
         if t.cells[0] < 0:
-            _choose(k, c, t.grid_cells, cell[b], n)
+            _choose(k, c, t.grid_cells, cell, b)
         else:
             for i in range(n):
                 cell[b, i] = t.cells[i]
@@ -226,18 +247,27 @@ def chemistry_reset(
         for i in range(n):
             _resample(b, k, c, value, past, noise, t.order[i], t, True)
         c += np.uint64(n)
-        for lag in range(past.shape[1]):
-            past[b, lag] = value[b]
-            touched[b, lag] = 0
-        kept, kept_noise, kept_past = value[b].copy(), noise[b].copy(), past[b].copy()
+        _still(b, value, past, touched)
+        for i in range(n):
+            kept[i], kept_noise[i] = value[b, i], noise[b, i]
         for _ in range(t.goal_steps):
             action = int(uniform(k, c) * (n * t.colors))
             _intervene(b, k, c + np.uint64(1), action, value, past, touched, noise, t)
             c += np.uint64(n + 1)
-        goal[b] = value[b]
-        value[b], noise[b], past[b] = kept, kept_noise, kept_past
-        touched[b] = 0
+        for i in range(n):
+            goal[b, i] = value[b, i]
+            value[b, i], noise[b, i] = kept[i], kept_noise[i]
+        _still(b, value, past, touched)
         counter[b] = c
+
+
+@jit
+def _still(b: int, value: U8, past: U8, touched: Any) -> None:
+    """A past in which nothing ever happened."""
+    for lag in range(past.shape[1]):
+        touched[b, lag] = 0
+        for i in range(past.shape[2]):
+            past[b, lag, i] = value[b, i]
 
 
 @jit
@@ -253,13 +283,13 @@ def chemistry_step(
 
 
 @jit
-def matches(lo: int, hi: int, value: U8, goal: U8, out: Any) -> None:
-    """How many objects have their goal's colour."""
+def chemistry_score(lo: int, hi: int, value: U8, goal: U8, t: Any, reward: Any, success: Any) -> None:
+    """Reward, the share of objects that have their goal's colour, and whether all have."""
     for b in range(lo, hi):
         total = 0
         for i in range(value.shape[1]):
             total += value[b, i] == goal[b, i]
-        out[b] = total
+        reward[b], success[b] = total / value.shape[1], total == value.shape[1]
 
 
 @jit
@@ -275,6 +305,6 @@ def count_nearer(distance: Any, low: Any, high: Any, weight: Any, nearer: Any, w
 
 
 __all__ = [
-    "chemistry_reset", "chemistry_step", "count_nearer", "draw", "matches", "physics_distance", "physics_reset",
-    "physics_roll", "physics_step", "uniform",
+    "chemistry_reset", "chemistry_score", "chemistry_step", "count_nearer", "draw", "physics_reset", "physics_roll",
+    "physics_score", "physics_step", "uniform",
 ]  # fmt: skip

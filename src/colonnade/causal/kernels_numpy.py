@@ -111,8 +111,9 @@ def physics_roll(
         states[s + 1, lo:hi] = cell[lo:hi]
 
 
-def physics_distance(lo: int, hi: int, cell: Array, goal: Array, t: Any, out: Array) -> None:
-    out[lo:hi] = t.distance[cell[lo:hi], goal[lo:hi]].sum(1, dtype=np.int64)
+def physics_score(lo: int, hi: int, cell: Array, goal: Array, t: Any, reward: Array, success: Array) -> None:
+    total = t.distance[cell[lo:hi], goal[lo:hi]].sum(1, dtype=np.int64)
+    reward[lo:hi], success[lo:hi] = 0.0 - total / cell.shape[1], total == 0
 
 
 def _values(u: Array, cumulative: Array) -> Array:
@@ -197,8 +198,9 @@ def chemistry_step(
     counter[at] += np.uint64(n)
 
 
-def matches(lo: int, hi: int, value: Array, goal: Array, out: Array) -> None:
-    out[lo:hi] = (value[lo:hi] == goal[lo:hi]).sum(1)
+def chemistry_score(lo: int, hi: int, value: Array, goal: Array, t: Any, reward: Array, success: Array) -> None:
+    total = (value[lo:hi] == goal[lo:hi]).sum(1)
+    reward[lo:hi], success[lo:hi] = total / value.shape[1], total == value.shape[1]
 
 
 def count_nearer(distance: Array, low: Array, high: Array, weight: Array, nearer: Array, within: Array) -> None:

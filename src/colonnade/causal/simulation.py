@@ -18,7 +18,7 @@ from colonnade.causal.world import FIXED_CELLS, JITTER, ChemistryWorld, PhysicsW
 
 Array = NDArray[Any]
 MAX_BATCH = 1 << 20
-THREADED_FROM = 256  # sub-environments; below, waking a thread costs more than it gives
+WORTH_A_THREAD = 50_000  # nanoseconds of work; below, waking a thread costs more than it gives
 
 
 def kernels(backend: str = "auto") -> Any:
@@ -61,8 +61,7 @@ class Simulator:
         self.key, self.counter = np.zeros(batch, np.uint64), np.zeros(batch, np.uint64)
         self.cell, self.colour, self.shape, self.goal = (np.zeros((batch, n), np.uint8) for _ in range(4))
         self.everywhere = np.ones(batch, bool)
-        self._score = np.zeros(batch, np.int64)
-        chunks = threads if batch >= THREADED_FROM else 1
+        chunks = min(threads, batch)
         self._bounds = np.linspace(0, batch, chunks + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(chunks - 1) if chunks > 1 else None
         self.ink, self.canvas = sprites.ink(world.lut), sprites.canvas(self.grid)
@@ -72,12 +71,18 @@ class Simulator:
         at = self.everywhere if mask is None else mask
         self.key[at], self.counter[at] = stream_keys(seeds)[at], 0
 
-    def run(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call a kernel over the whole batch, in as many threads as asked for."""
-        low = self._bounds
-        if self._pool is None:
+    def run(self, function: Callable[..., None], *arguments: Any, cost: int = 200) -> None:
+        """Call a kernel over the whole batch, in as many threads as asked for if they have enough to do.
+
+        Args:
+            function: the kernel.
+            arguments: what it takes after the range.
+            cost: about how many nanoseconds it takes for one sub-environment.
+        """
+        if self._pool is None or self.batch * cost < WORTH_A_THREAD:
             function(0, self.batch, *arguments)
             return
+        low = self._bounds
         others = [self._pool.submit(function, a, b, *arguments) for a, b in pairwise(low[1:])]
         function(low[0], low[1], *arguments)
         for other in others:
@@ -171,11 +176,12 @@ class PhysicsSimulator(Simulator):
     def step(self, action: Array, mask: Array | None = None) -> None:
         np.copyto(self.previous["cell"], self.cell)
         at = self.everywhere if mask is None else mask
-        self.run(self.kernels.physics_step, at, action, self.cell, self.weight, self.event, self.tables)
+        self.run(self.kernels.physics_step, at, action, self.cell, self.weight, self.event, self.tables, cost=18)
 
     def score(self) -> tuple[Array, Array]:
-        self.run(self.kernels.physics_distance, self.cell, self.goal, self.tables, self._score)
-        return (0.0 - self._score / self.cell.shape[1]).astype(np.float32), self._score == 0
+        reward, success = np.empty(self.batch, np.float32), np.empty(self.batch, bool)
+        self.run(self.kernels.physics_score, self.cell, self.goal, self.tables, reward, success, cost=12)
+        return reward, success
 
     def counterfactual(self, action: Array) -> Array:
         cell, event = self.previous["cell"].copy(), np.zeros_like(self.event)
@@ -251,8 +257,9 @@ class ChemistrySimulator(Simulator):
         )  # fmt: skip
 
     def score(self) -> tuple[Array, Array]:
-        self.run(self.kernels.matches, self.colour, self.goal, self._score)
-        return (self._score / self.colour.shape[1]).astype(np.float32), self._score == self.colour.shape[1]
+        reward, success = np.empty(self.batch, np.float32), np.empty(self.batch, bool)
+        self.run(self.kernels.chemistry_score, self.colour, self.goal, self.tables, reward, success, cost=10)
+        return reward, success
 
     def counterfactual(self, action: Array) -> Array:
         arrays = {name: kept.copy() for name, kept in self.previous.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from colonnade.causal.checkpoints import capture, restore
 from colonnade.causal.data import Transitions
 from colonnade.causal.errors import CausalError, check_choice, check_range
 from colonnade.causal.models import WorldModel
@@ -129,6 +130,8 @@ def fit(
     horizon: int | None = None,
     seed: int = 0,
     report: Callable[[int, float], None] | None = None,
+    checkpoint: Callable[[dict[str, Any]], None] | None = None,
+    resume: Mapping[str, Any] | None = None,
 ) -> Curve:
     """Train a world model on transitions.
 
@@ -143,6 +146,8 @@ def fit(
         horizon: steps predicted in a row, from the first frame alone; 1 by default, 4 for models with a memory.
         seed: decides batches.
         report: called with (update, loss) about fifty times.
+        checkpoint: called about twenty times with all that is needed to go on from there.
+        resume: what `checkpoint` was given in a run with the same arguments; the result is that of one run.
 
     Returns:
         The loss curve and what was seen; `slot_std` close to 0 means that the slots collapsed.
@@ -156,20 +161,22 @@ def fit(
     sample = _sampler(data, batch, balance, horizon, rng)
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     warm = max(1, updates // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda k: min((k + 1) / warm, 0.5 + 0.5 * float(np.cos(np.pi * k / updates)))
-    )
-    curve, began = Curve(), time.perf_counter()
+    curve, began, done = Curve(), time.perf_counter(), 0
+    if resume is not None:
+        done = restore(resume, model, optimiser, rng, noise, curve)
     model.train()
-    for update in range(updates):
+    for update in range(done, updates):
+        rate = min((update + 1) / warm, 0.5 + 0.5 * float(np.cos(np.pi * update / updates)))
+        optimiser.param_groups[0]["lr"] = lr * rate
         value = _loss(model, data, sample(), horizon, loss, rng, noise)
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
-        schedule.step()
         if update % max(1, updates // 50) == 0 or update == updates - 1:
             _note(curve, update, float(value.detach()), report)
+        if checkpoint is not None and (update + 1) % max(1, updates // 20) == 0:
+            checkpoint(capture(update + 1, model, optimiser, rng, noise, curve))
     model.eval()
     curve.transitions, curve.seconds = updates * batch, time.perf_counter() - began
     with torch.no_grad():

@@ -258,10 +258,10 @@ def check_actions(action: Any, batch: int, actions: int) -> NDArray[np.int64]:
         raise CausalError(f"actions must be whole numbers, but are {array.dtype}.")
     if array.shape != (batch,):
         raise CausalError(f"actions must have shape ({batch},), but have {array.shape}.")
-    if array.size and not (array.min() >= 0 and array.max() < actions):
-        wrong = int(array[(array < 0) | (array >= actions)][0])
-        check_range("an action", wrong, 0, actions - 1)
-    return array.astype(np.int64, copy=False)
+    whole = np.ascontiguousarray(array, np.int64)
+    if whole.size and whole.view(np.uint64).max() >= actions:  # negative ones are huge there
+        check_range("an action", int(whole[(whole < 0) | (whole >= actions)][0]), 0, actions - 1)
+    return whole
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:

@@ -90,14 +90,16 @@ def draw(spec: dict[str, Any], title: str = "") -> Figure:
                 subplot.drawn += 1
             else:
                 missing.append(problem)
-        for subplot in subplots.values():
+        for place, subplot in subplots.items():
             _finish(subplot, layout)
+            if (layout.get(place) or {}).get("aspectmode") == "data" and hasattr(subplot.axes, "zaxis"):
+                subplot.axes.set_aspect("equal")
         _decorate(figure, layout, subplots, missing)
         heading = text(layout.get("title"))
         if heading or title:
             top = max((s.axes.get_position().y1 for s in subplots.values()), default=0.9)
-            place: Any = {"ha": "center", "va": "bottom", "fontsize": 11, "gid": None if heading else HEADING}
-            figure.text(0.5, top + 0.06, heading or text(title), **place)
+            look: Any = {"ha": "center", "va": "bottom", "fontsize": 11, "gid": None if heading else HEADING}
+            figure.text(0.5, top + 0.06, heading or text(title), **look)
         if missing or not data:
             figure.text(0.02, -0.02, _confession(missing, bool(data)), ha="left", va="top", fontsize=9, style="italic")
     return figure

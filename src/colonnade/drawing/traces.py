@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import Normalize
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from colonnade.drawing.svg import INK
 from colonnade.drawing.values import COLORWAY, DASHES, MARKERS, array, color, colormap, numbers, text
@@ -425,6 +426,21 @@ def _surface(subplot: Subplot, trace: Trace, layout: dict[str, Any], shade: Any)
     _colorbar(subplot, drawn, trace, trace.get("showscale") is not False)
 
 
+def _mesh3d(subplot: Subplot, trace: Trace, layout: dict[str, Any], shade: Any) -> None:
+    """Triangles named by i, j, k; a mesh that leaves them to the browser (a hull) is drawn as its points."""
+    at = [numbers(array(trace.get(name))) for name in "xyz"]
+    if any(trace.get(name) is None for name in "ijk"):
+        subplot.axes.scatter(*at, s=4.0, linewidths=0, color=[color(trace.get("color"), shade)])
+        return
+    corners = np.stack([array(trace[name]).astype(int) for name in "ijk"], axis=1)
+    given = trace.get("facecolor")
+    faces = [color(item, shade) for item in array(given)] if given is not None else [color(trace.get("color"), shade)]
+    opacity = trace.get("opacity")
+    drawn = Poly3DCollection(np.stack(at, axis=1)[corners], facecolors=faces, alpha=opacity, linewidths=0)
+    subplot.axes.add_collection3d(drawn)
+    subplot.axes.auto_scale_xyz(*at)
+
+
 def _histogram2d(subplot: Subplot, trace: Trace, layout: dict[str, Any], shade: Any) -> None:
     x, y = (subplot.coordinates(name, trace.get(name)) for name in "xy")
     bins = [int(trace.get(f"nbins{name}") or 30) for name in "xy"]
@@ -447,4 +463,5 @@ _TYPES: dict[str, Callable[[Subplot, Trace, dict[str, Any], Any], None]] = {
     "pie": _pie,
     "scatter3d": _scatter3d,
     "surface": _surface,
+    "mesh3d": _mesh3d,
 }

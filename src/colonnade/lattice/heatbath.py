@@ -8,6 +8,7 @@ other colour, so a flow has to learn half of the sites only and the rest is draw
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.errors import LatticeError
 
 _ROWS = 1500
-_CELLS = 1500
+_CELLS = 1500  # for drawing: the quantile inside a cell is linear
+_COARSE = 400  # for log z: the rule converges exponentially for such smooth densities
 
 
 class HeatBath:
@@ -32,38 +34,50 @@ class HeatBath:
         if action.components > 2:
             raise LatticeError(f"components is {action.components}; the heat bath supports 1 and 2")
         self.action = action
-        edge, x, log_density = self._grid(action)
-        self.nodes = x
+        self.edge = self._edge(action)
         # the largest |B| of interest: all neighbours at the edge of what the action allows
-        self.top = 2 * action.d * abs(action.w0) * edge + abs(action.h)
-        b = np.linspace(0, self.top, _ROWS)
-        tilt = b[:, None] * x[None, :]
-        log_f = log_density + tilt
-        if action.components == 2:
-            log_f += np.log(i0e(tilt))
-        peak = log_f.max(1, keepdims=True)
-        f = np.exp(log_f - peak)
-        cell = 0.5 * (f[:, 1:] + f[:, :-1]) * np.diff(x)
+        self.top = 2 * action.d * abs(action.w0) * self.edge + abs(action.h)
+        x, f, peak = self._densities(_COARSE)
         total = _simpson(f, x)
-        self.log_z = peak[:, 0] + np.log(total)
-        mean = x * f if action.components == 1 else x * f * _bessel_ratio(tilt)
+        self.log_z = peak + np.log(total)
+        mean = f * x
+        if action.components == 2:
+            mean *= _bessel_ratio(np.linspace(0, self.top, _ROWS)[:, None] * x)
         self.slope = _simpson(mean, x) / total
-        cumulative = np.concatenate([np.zeros((_ROWS, 1)), cell.cumsum(1)], axis=1)
-        self.cumulative = cumulative / cumulative[:, -1:]
         self._table: dict[torch.dtype, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    @cached_property
+    def _quantiles(self) -> tuple[FloatArray, FloatArray]:
+        """Nodes and the distribution function of every row of |B|; made when the first site is drawn."""
+        x, f, _ = self._densities(_CELLS)
+        cumulative = np.zeros((_ROWS, len(x)))
+        np.cumsum(0.5 * (f[:, 1:] + f[:, :-1]), axis=1, out=cumulative[:, 1:])
+        return x, cumulative / cumulative[:, -1:]
+
+    def _densities(self, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Nodes, the conditional densities over them for every row of |B|, scaled to a peak of 1, and log of the peaks.
+
+        For two components the variable is the radius, the angle being integrated out.
+        """
+        action, end = self.action, 1.3 * self.edge
+        b = np.linspace(0, self.top, _ROWS)[:, None]
+        if action.components == 1:
+            x = np.linspace(-end, end, cells + 1)
+            log_f = b * x - (action.w2 * x**2 + action.w4 * x**4)
+        else:
+            x = np.linspace(0, end, cells + 1)
+            with np.errstate(divide="ignore"):
+                log_f = b * x + np.log(i0e(b * x)) + np.log(2 * np.pi * x) - action.w2 * x**2 - action.w4 * x**4
+        peak = log_f.max(1)
+        log_f -= peak[:, None]
+        return x, np.exp(log_f, out=log_f), peak
+
     @staticmethod
-    def _grid(action: ScalarAction) -> tuple[float, FloatArray, FloatArray]:
+    def _edge(action: ScalarAction) -> float:
+        """Where a site with all neighbours as large as itself has a weight of exp(-40)."""
         start = np.linspace(0, 60, 60001)
         local = (action.w2 - action.d * abs(action.w0)) * start**2 + action.w4 * start**4 - abs(action.h) * start
-        edge = float(start[np.nonzero(local - local.min() < 40)[0][-1]])
-        end = 1.3 * edge
-        if action.components == 1:
-            x = np.linspace(-end, end, _CELLS + 1)
-            return edge, x, -action.w2 * x**2 - action.w4 * x**4
-        x = np.linspace(0, end, _CELLS + 1)
-        with np.errstate(divide="ignore"):
-            return edge, x, np.log(2 * np.pi * x) - action.w2 * x**2 - action.w4 * x**4
+        return float(start[np.nonzero(local - local.min() < 40)[0][-1]])
 
     def log_norm(self, b: torch.Tensor) -> torch.Tensor:
         """log z of |b|, elementwise and differentiable."""
@@ -87,7 +101,8 @@ class HeatBath:
         flat = np.ascontiguousarray(size, dtype=np.float64).ravel()
         u = rng.random((2, flat.size))
         r = np.empty(flat.size)
-        _invert(self.cumulative, self.nodes, flat * ((_ROWS - 1) / self.top), u[0], u[1], r)
+        nodes, cumulative = self._quantiles
+        _invert(cumulative, nodes, flat * ((_ROWS - 1) / self.top), u[0], u[1], r)
         r = r.reshape(size.shape)
         if b.shape[0] == 1:
             return np.asarray(np.where(b < 0, -r, r))

@@ -117,7 +117,7 @@ class Trainer:
                 if isinstance(module, ModeBase):
                     module.calibrate(self.data)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.optimizer = torch.optim.Adam(flow.parameters(), lr=config.learning_rate)
+        self.optimizer = torch.optim.Adam(flow.parameters(), lr=config.learning_rate, fused=True)
         self.step = 0
         self.history = History()
         self._targets: dict[int, FlowProposal] = {}

@@ -30,7 +30,6 @@ def compare(
     budget: float = 30.0,
     seed: int = 0,
     test: float | Dataset = 0.25,
-    pretrained: bool = False,
     progress: Progress | None = None,
 ) -> list[Cell]:
     """Train and test models on one data set.
@@ -41,14 +40,11 @@ def compare(
         budget: CPU-seconds for each model, turned into events by rounded speeds so that results repeat exactly.
         seed: of weights, order and intervals.
         test: events for the test, or the share of `data`, its last events, that is kept for it.
-        pretrained: begin with the carried weights of the network that was trained on all five sets (model graphnet).
         progress: called with the share of a model's budget that is spent, and 1.
 
     Raises:
         PhysicsError: a share that leaves nothing, a model that does not fit, labels of one class.
     """
-    from colonnade.physics.multitask import carried
-
     name = data.spec.name
     cut = len(data)
     if not isinstance(test, Dataset):
@@ -57,9 +53,8 @@ def compare(
     where, start = (test, 0) if isinstance(test, Dataset) else (data, cut)
     cells = []
     for model in dict.fromkeys(REFERENCE[name] if model == "reference" else model for model in models):
-        weights = carried(name) if pretrained and model == "graphnet" else None
         seen = events_for(budget, model, name)
-        trained = fit(data, model, start=weights, seed=seed, stop=cut, events=seen, nodes=60, progress=progress)
+        trained = fit(data, model, seed=seed, stop=cut, events=seen, nodes=60, progress=progress)
         cells.append(Cell(trained, evaluate(trained, where, start=start, seed=seed), start))
     return cells
 

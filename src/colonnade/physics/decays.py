@@ -341,6 +341,26 @@ def check_tree(mother: NDArray[Any], present: NDArray[np.bool_] | None = None) -
         raise PhysicsError(f"mother must give exactly one root (-1), but event {event} has {roots[event]}.")
 
 
+def check_mothers(mother: NDArray[Any]) -> None:
+    """Refuse mother indices of which no order of the particles makes a tree: out of range, or going round in a cycle.
+
+    Args:
+        mother: (n, nodes) index of the mother, -1 for the root and for padding.
+
+    Raises:
+        PhysicsError: names the event and the particle.
+    """
+    nodes = mother.shape[1]
+    wrong = (mother >= nodes) | (mother < -1)
+    _refuse(wrong, mother, "mother must be from -1 to {last}, but is {value} for particle {node} of event {event}.")
+    above = np.where(mother >= 0, mother, nodes).astype(np.int64)
+    above = np.concatenate([above, np.full((len(mother), 1), nodes)], axis=1)
+    for _ in range(nodes.bit_length()):  # mothers of mothers: 2, 4, 8 ... generations up there is none left
+        above = np.take_along_axis(above, above, axis=1)
+    round_ = above[:, :nodes] < nodes
+    _refuse(round_, mother, "mother must lead to a root, but from particle {node} of event {event} it goes in a cycle.")
+
+
 def _refuse(wrong: NDArray[np.bool_], mother: NDArray[Any], sentence: str) -> None:
     if wrong.any():
         event, node = np.argwhere(wrong)[0]

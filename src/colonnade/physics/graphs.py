@@ -109,37 +109,52 @@ def _knn(points, mask, k, self_loops, found):  # type: ignore[no-untyped-def]
     events, nodes = mask.shape
     size = points.shape[2]
     real = np.empty(nodes, np.int64)
-    best = np.empty(k, points.dtype)
+    place = np.empty((size, nodes), points.dtype)  # of the real nodes, one coordinate after the other
+    row = np.empty(nodes, points.dtype)
+    best, who = np.empty(k, points.dtype), np.empty(k, np.int64)
     for event in range(events):
         count = 0
         for node in range(nodes):
             if mask[event, node]:
                 real[count] = node
+                for d in range(size):
+                    place[d, count] = points[event, node, d]
                 count += 1
         for a in range(count):
+            for b in range(count):  # a loop without branches, of which the compiler makes vector instructions
+                step = place[0, a] - place[0, b]
+                row[b] = step * step
+            for d in range(1, size):
+                for b in range(count):
+                    step = place[d, a] - place[d, b]
+                    row[b] += step * step
+            row[a] = np.inf
+            kept = _smallest(row[:count], best, who)
             i = real[a]
             if self_loops:
                 found[event, i, 0] = i
-            kept = 0
-            for b in range(count):
-                if b == a:
-                    continue
-                j = real[b]
-                distance = points[event, i, 0] - points[event, j, 0]
-                distance *= distance
-                for d in range(1, size):
-                    step = points[event, i, d] - points[event, j, d]
-                    distance += step * step
-                if kept == k and distance >= best[k - 1]:
-                    continue
-                place = min(kept, k - 1)
-                while place > 0 and best[place - 1] > distance:
-                    best[place] = best[place - 1]
-                    found[event, i, place + self_loops] = found[event, i, place - 1 + self_loops]
-                    place -= 1
-                best[place] = distance
-                found[event, i, place + self_loops] = j
-                kept = min(kept + 1, k)
+            for slot in range(kept):
+                found[event, i, slot + self_loops] = real[who[slot]]
+
+
+@njit(cache=True)
+def _smallest(row, best, who):  # type: ignore[no-untyped-def]
+    """The smallest values of a row, rising, into `best`, and their places into `who`; how many there are."""
+    k = len(best)
+    kept, worst = 0, np.inf
+    for b in range(len(row)):
+        distance = row[b]
+        if distance >= worst or distance == np.inf:
+            continue
+        at = min(kept, k - 1)
+        while at > 0 and best[at - 1] > distance:
+            best[at], who[at] = best[at - 1], who[at - 1]
+            at -= 1
+        best[at], who[at] = distance, b
+        kept = min(kept + 1, k)
+        if kept == k:
+            worst = best[k - 1]
+    return kept
 
 
 def radius(points: NDArray[Any], mask: NDArray[np.bool_], limit: float, most: int = 64) -> Indices:

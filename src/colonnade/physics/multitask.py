@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from colonnade.physics.schema import spec
 from colonnade.physics.shards import Dataset
 from colonnade.physics.training import FITTED, Progress, cycle
 
-CARRIED = Path(__file__).parent / "weights" / "shared-graphnet.safetensors"
 Weights = dict[str, torch.Tensor]
 
 
@@ -155,17 +153,3 @@ def _endless(data: Dataset, stop: int, batch: int, rng: np.random.Generator) -> 
         for some in data.batches(batch, columns=columns, rng=rng, stop=stop):
             if len(some[data.spec.target]) > 1:
                 yield some
-
-
-@cache
-def _carried() -> Weights:
-    from safetensors.torch import load_file
-
-    return load_file(CARRIED)
-
-
-def carried(name: str) -> Weights:
-    """Carried weights of a data set's network, pre-trained on generated events of all five."""
-    stored = _carried()
-    chosen = [f"{prefix}/" for prefix in ("shared", name)]
-    return {key.partition("/")[2]: value.clone() for key, value in stored.items() if key.startswith(tuple(chosen))}

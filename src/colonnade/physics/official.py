@@ -12,6 +12,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.physics.decays import check_mothers
 from colonnade.physics.errors import PhysicsError
 from colonnade.physics.fetch import md5
 from colonnade.physics.fourvectors import check_four_vectors
@@ -79,6 +80,8 @@ def _convert(
         values = {stream.column.name: stream.read(count) for stream in streams}
         if spec.name == "top":
             check_four_vectors(values["p4"])
+        if spec.name == "belle":
+            check_mothers(values["mother"])
         if spec.task == "classification":
             check_labels(values[spec.target])
         with ShardWriter(folder / shard_name(index), columns, metadata | {"shard": index}) as writer:

@@ -77,8 +77,8 @@ class SpinodalSettings:
     duration: float = 0.8
     gradient: float = 0.25
     fluctuation: float = 0.05
-    pions_min: float = 300.0
-    pions_max: float = 1200.0
+    pions_min: float = 50.0
+    pions_max: float = 200.0
     smear: float = 0.16
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "planar": ["planar_model"],
         "planfile": ["PlanRows", "from_mit", "read_mit", "to_mit"],
         "robot": ["MINI_CHEETAH", "Robot"],
+        "robots": ["GO1", "ROBOTS"],
         "simulation": ["Diverged", "Simulation"],
         "track": ["JumpTracker", "TrackGains"],
         "trial": ["Disturbance", "Trial", "simulate_jump", "wilson"],

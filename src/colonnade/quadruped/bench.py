@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from colonnade.quadruped.gait import CONTROL_STEPS, Command, Walker
+from colonnade.quadruped.robot import MINI_CHEETAH, Robot
 from colonnade.quadruped.simulation import Simulation
 
 
@@ -33,9 +34,15 @@ class WalkTrial:
     fell: bool
 
 
-def walk_trial(case: WalkCase, seconds: float = 4.0, friction: float = 0.7, mass_factor: float = 1.0) -> WalkTrial:
+def walk_trial(
+    case: WalkCase,
+    seconds: float = 4.0,
+    friction: float = 0.7,
+    mass_factor: float = 1.0,
+    robot: Robot = MINI_CHEETAH,
+) -> WalkTrial:
     """Stand, then trot at the command for `seconds`."""
-    sim = Simulation(friction=friction, mass_factor=mass_factor)
+    sim = Simulation(robot, friction=friction, mass_factor=mass_factor)
     walker = Walker(sim.robot)
     command = Command(case.vx, case.vy, case.yaw_rate)
     steps = int(seconds * 1000 / CONTROL_STEPS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -45,6 +48,7 @@ class Watch(ca.Callback):
     def begin(self, iterations: int, seconds: float, stop: Callable[[], bool] | None) -> None:
         """Set the limits of the next solve."""
         self.reason: Status | None = None
+        self.interrupted = False
         self._left, self._deadline, self._stop = iterations, time.perf_counter() + seconds, stop
 
     def get_n_in(self) -> int:
@@ -60,13 +64,32 @@ class Watch(ca.Callback):
 
     def eval(self, _: Any) -> list[int]:
         self._left -= 1
-        if self._stop is not None and self._stop():
+        if self.interrupted or (self._stop is not None and self._stop()):
             self.reason = "cancelled"
         elif self._left < 0:
             self.reason = "iterations"
         elif time.perf_counter() > self._deadline:
             self.reason = "timeout"
         return [int(self.reason is not None)]
+
+
+@contextmanager
+def _interruptible(watch: Watch) -> Iterator[None]:
+    """Let Ctrl-C stop the solver: CasADi swallows what is raised in a callback, so the signal is only noted there."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(*_: object) -> None:
+        watch.interrupted = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if watch.interrupted:
+        raise KeyboardInterrupt
 
 
 @lru_cache(maxsize=16)
@@ -222,7 +245,8 @@ def _solve(
     low, high = _bounds(spec, layout)
     began = time.perf_counter()
     watch.begin(max_iterations, max_seconds, cancelled)
-    result = solver(lbx=low, ubx=high, lbg=problem.low, ubg=problem.high, p=_parameters(spec), **arguments)
+    with _interruptible(watch):
+        result = solver(lbx=low, ubx=high, lbg=problem.low, ubg=problem.high, p=_parameters(spec), **arguments)
     seconds = time.perf_counter() - began
     return _plan(spec, problem, result, solver.stats(), seconds, watch.reason)
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.quadruped.errors import InfeasibleJump, InputError, check_range
-from colonnade.quadruped.robot import MINI_CHEETAH, Robot, planar_leg_joints
+from colonnade.quadruped.robot import MINI_CHEETAH, Robot, planar_leg_joints, stand_load
 
 Array = NDArray[np.float64]
 Status = Literal["solved", "infeasible", "iterations", "timeout", "cancelled", "failed"]
 INTERVALS = (16, 7, 16, 10)
 PHASES = ("all feet", "rear feet", "flight", "landing")
 LANDING_ROOM = 1.8  # times the margin from just before touch-down on, where errors are largest
+STAND_LOAD = 1.1  # of the torque allowed: beyond this no stand is possible; the tenth is for the legs' own weight
 FEET_IN_PHASE = ((0, 1), (1,), (), (0, 1))  # 0 front pair, 1 rear pair
 
 
@@ -121,6 +122,12 @@ class JumpSpec:
         Raises:
             InfeasibleJump: naming the number that limits.
         """
+        load = stand_load(self.robot, self.end_height, self.friction, self.foot_play) / (1 - self.torque_reserve)
+        if load > STAND_LOAD:
+            raise InfeasibleJump(
+                f"The robot of {self.robot.mass:.2f} kg cannot stand at {self.end_height:g} m: that takes {load:.2f} "
+                f"times the torque its motors may give with {self.torque_reserve:.0%} kept in reserve."
+            )
         if self.window is None:
             return
         opening = self.window.lintel - self.window.sill

@@ -50,8 +50,8 @@ class JumpLibrary:
     def interpolated(self, spec: JumpSpec) -> JumpPlan | None:
         """The blend of the stored plans below and above the asked sill at the nearest distance, on its intervals.
 
-        Outside the stored sills it is the nearest plan; None without a window or for a robot of other geometry. It is
-        a guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
+        Outside the stored sills it is the nearest plan; None without a window or for a robot of another size. It is a
+        guess, marked "failed" until solved: blends of solutions obey the dynamics only nearly.
         """
         row = self._row(spec)
         if not row or spec.window is None:
@@ -74,11 +74,8 @@ class JumpLibrary:
         return resampled(min(row, key=lambda plan: abs(_sill(plan) - window.sill)), spec.intervals)
 
     def _row(self, spec: JumpSpec) -> list[JumpPlan]:
-        """Plans of the nearest distance, for robots that differ in payload and motors at most."""
-        if not self.plans:
-            return []
-        own = self.plans[0].spec.robot
-        if replace(spec.robot, payload=own.payload, torque_scale=own.torque_scale) != own:
+        """Plans of the nearest distance; none for a robot so much larger or smaller that they would mislead."""
+        if not self.plans or not 0.7 < spec.robot.hip_x / self.plans[0].spec.robot.hip_x < 1.4:
             return []
         distance = min((plan.spec.distance for plan in self.plans), key=lambda value: abs(value - spec.distance))
         return [plan for plan in self.plans if plan.spec.distance == distance and plan.spec.window]

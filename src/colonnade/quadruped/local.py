@@ -11,6 +11,8 @@ from numba import njit
 from colonnade.quadruped.gait import Command
 from colonnade.quadruped.robot import Array
 
+OUTSIDE = -1.0  # m: beyond the map's edge is as forbidden as deep within an obstacle
+
 
 @dataclass(frozen=True)
 class LocalPlanner:
@@ -19,15 +21,17 @@ class LocalPlanner:
     Attributes:
         speed, turn: largest forward speed m/s and yaw rate rad/s.
         horizon: s over which arcs are looked at; reach: how far ahead on the path the robot aims, m.
-        radius: forbidden distance to obstacles, m; comfort: distance beyond which they do not matter, m.
+        discs: the footprint: places along the robot's axis, ahead of the trunk's centre, and what distance from
+            obstacles is forbidden there, m. The knees point backwards, so the rear one is larger.
+        comfort: distance beyond the forbidden one from which on obstacles do not matter, m.
     """
 
     speed: float = 0.8
     turn: float = 1.5
     horizon: float = 1.0
     reach: float = 0.7
-    radius: float = 0.19
-    comfort: float = 0.35
+    discs: tuple[tuple[float, float], ...] = ((0.0, 0.19), (0.16, 0.18), (-0.23, 0.19))
+    comfort: float = 0.16
 
     def command(
         self, pose: Array, path: Array, clearance: Array, origin: tuple[float, float], cell: float
@@ -43,7 +47,7 @@ class LocalPlanner:
         top = min(self.speed, 0.15 + 1.2 * left)
         vx, rate, score = _best_arc(
             np.asarray(pose, float), target, clearance, origin[0], origin[1], cell, top, self.turn, self.horizon,
-            self.radius, self.comfort,
+            np.array(self.discs), self.comfort,
         )  # fmt: skip
         return None if not math.isfinite(score) else Command(float(vx), 0.0, float(rate))
 
@@ -66,43 +70,54 @@ def carrot(here: Array, path: Array, reach: float) -> Array:
 
 
 @njit(cache=True)
+def _rooms(pose, clearance, x0, y0, cell, discs, out):  # type: ignore[no-untyped-def]
+    """What each disc has left to the nearest obstacle, m; OUTSIDE beyond the map's edge."""
+    rows, columns = clearance.shape
+    c, s = np.cos(pose[2]), np.sin(pose[2])
+    for k in range(len(discs)):
+        row = int(np.floor((pose[1] + discs[k, 0] * s - y0) / cell))
+        column = int(np.floor((pose[0] + discs[k, 0] * c - x0) / cell))
+        inside = 0 <= row < rows and 0 <= column < columns
+        out[k] = clearance[row, column] - discs[k, 1] if inside else OUTSIDE
+
+
+@njit(cache=True)
 def _best_arc(  # type: ignore[no-untyped-def]
-    pose, target, clearance, x0, y0, cell, top, turn, horizon, radius, comfort
+    pose, target, clearance, x0, y0, cell, top, turn, horizon, discs, comfort
 ):
     best, best_vx, best_rate = np.inf, 0.0, 0.0
-    rows, columns = clearance.shape
-    row = min(max(int((pose[1] - y0) / cell), 0), rows - 1)
-    column = min(max(int((pose[0] - x0) / cell), 0), columns - 1)
-    here = clearance[row, column]
+    here, room = np.empty(len(discs)), np.empty(len(discs))
+    _rooms(pose, clearance, x0, y0, cell, discs, here)
+    at = np.empty(3)
     bearing = np.arctan2(target[1] - pose[1], target[0] - pose[0]) - pose[2]
     bearing = (bearing + np.pi) % (2 * np.pi) - np.pi
-    for i in range(6):
+    for i in range(-1, 6):
         vx = top * i / 5
         for j in range(-8, 9):
             rate = turn * j / 8
-            x, y, yaw = pose[0], pose[1], pose[2]
+            at[:] = pose
             least, ok = np.inf, True
             for _ in range(10):
-                x += vx * np.cos(yaw) * horizon / 10
-                y += vx * np.sin(yaw) * horizon / 10
-                yaw += rate * horizon / 10
-                row, column = int((y - y0) / cell), int((x - x0) / cell)
-                if row < 0 or column < 0 or row >= rows or column >= columns:
-                    ok = False
-                    break
-                room = clearance[row, column]
-                least = min(least, room)
-                if room < radius and room < here - 0.01:  # already too near: only moving away is allowed
-                    ok = False
+                at[0] += vx * np.cos(at[2]) * horizon / 10
+                at[1] += vx * np.sin(at[2]) * horizon / 10
+                at[2] += rate * horizon / 10
+                _rooms(at, clearance, x0, y0, cell, discs, room)
+                for k in range(len(discs)):
+                    least = min(least, room[k])
+                    # Where a disc is already too near, only moving away is allowed.
+                    ok = ok and (room[k] >= 0.0 or room[k] >= here[k] - 0.01)
+                if not ok:
                     break
             if not ok:
                 continue
-            error = np.arctan2(target[1] - y, target[0] - x) - yaw
+            error = np.arctan2(target[1] - at[1], target[0] - at[0]) - at[2]
             error = abs((error + np.pi) % (2 * np.pi) - np.pi)
-            gap = np.hypot(target[0] - x, target[1] - y)
+            gap = np.hypot(target[0] - at[0], target[1] - at[1])
             # Turn first when the target is far off the heading: the robot's length needs the room it walks into.
-            slip = vx * max(abs(bearing) - 0.6, 0.0)
+            slip = abs(vx) * max(abs(bearing) - 0.6, 0.0)
             score = gap + 0.25 * error + 0.8 * max(comfort - least, 0.0) + 1.0 * slip + 0.02 * abs(rate)
+            if vx < 0:  # backwards only where nothing else is left
+                score += 1.0
             if score < best:
                 best, best_vx, best_rate = score, vx, rate
     return best_vx, best_rate, best

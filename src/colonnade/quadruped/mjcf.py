@@ -60,7 +60,7 @@ def mjcf(robot: Robot, boxes: Sequence[Box] = (), friction: float = 0.7, floor: 
 <asset><texture name="sky" type="skybox" builtin="gradient" rgb1=".9 .93 .97" rgb2=".6 .7 .8" width="64" height="64"/>
 <texture name="grid" type="2d" builtin="checker" rgb1=".85 .85 .83" rgb2=".78 .78 .76" width="128" height="128"/>
 <material name="grid" texture="grid" texrepeat="{floor} {floor}"/></asset>
-<worldbody><light pos="0 0 6" dir="0 0 -1" castshadow="false"/>
+<worldbody><light directional="true" pos="0 0 6" dir="-0.3 0.4 -1" castshadow="false"/>
 <geom name="floor" type="plane" size="{floor} {floor} .1" material="grid" {_WORLD}/>{walls}
 <body name="trunk" pos="0 0 0.3"><freejoint name="root"/>{_inertial(robot.trunk_link())}{rails}
 <camera name="chase" mode="trackcom" pos="-0.4 -2.0 0.9" xyaxes="1 -.2 0 .08 .37 .92"/>{legs}</body>
@@ -111,5 +111,5 @@ def _box(box: Box) -> str:
     quaternion = f"{np.cos(box.yaw / 2)} 0 0 {np.sin(box.yaw / 2)}"
     return (
         f'<geom name={quoteattr("box_" + box.name)} type="box" pos="{x} {y} {z}" quat="{quaternion}" '
-        f'size="{box.half[0]} {box.half[1]} {box.half[2]}" rgba=".6 .45 .35 .6" {_WORLD}/>'
+        f'size="{box.half[0]} {box.half[1]} {box.half[2]}" rgba=".6 .45 .35 .5" {_WORLD}/>'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,8 +11,8 @@ import plotly.graph_objects as go
 from colonnade.quadruped.certificate import capsule_ends
 from colonnade.quadruped.jump_spec import PHASES, Array, JumpPlan, Window
 from colonnade.quadruped.mjcf import Box
-from colonnade.quadruped.pose import leg_points, trunk_rotation
 from colonnade.quadruped.robot import Robot
+from colonnade.quadruped.sketch import FACES, Solids, bricks, robot_solids
 
 COLORS = ("#4477aa", "#66ccee", "#ee6677", "#228833")
 WALL = "rgba(150,110,85,0.55)"
@@ -169,19 +170,23 @@ def run_3d(robot: Robot, t: Array, qpos: Array, boxes: Sequence[Box], frames: in
         t: (T,) s; qpos: (T, 19); frames: at most so many are kept.
     """
     pick = np.unique(np.linspace(0, len(t) - 1, min(frames, len(t))).astype(int))
-    lines = [skeleton(robot, qpos[k]) for k in pick]
     way = np.round(qpos[pick, :3], 3)
     line = {"width": 3, "color": COLORS[2]}
     track = go.Scatter3d(x=way[:, 0], y=way[:, 1], z=way[:, 2], mode="lines", line=line, name="way of the trunk")
-    figure = go.Figure(data=[_robot_trace(lines[0]), track, *(_box_trace(box) for box in boxes)])
+    walls = bricks(boxes, math.inf)
+    figure = go.Figure(data=[_mesh(robot_solids(robot, qpos[pick[0]]), "robot"), track, _mesh(walls, "walls", 0.4)])
     figure.frames = [
-        go.Frame(data=[_robot_trace(line)], name=f"{t[k]:.2f}", traces=[0]) for k, line in zip(pick, lines, strict=True)
+        go.Frame(data=[_moved(robot_solids(robot, qpos[k]))], name=f"{t[k]:.2f}", traces=[0]) for k in pick
     ]
     step = {"frame": {"duration": 60, "redraw": True}, "mode": "immediate", "transition": {"duration": 0}}
+    play = {**step, "fromcurrent": True}
     figure.update_layout(
         scene={"aspectmode": "data", "xaxis_title": "x (m)", "yaxis_title": "y (m)", "zaxis_title": "z (m)"},
         height=560,
-        updatemenus=[{"type": "buttons", "buttons": [{"label": "Play", "method": "animate", "args": [None, step]}]}],
+        updatemenus=[{"type": "buttons", "buttons": [
+            {"label": "Play", "method": "animate", "args": [None, play]},
+            {"label": "Pause", "method": "animate", "args": [[None], {**step, "mode": "immediate"}]},
+        ]}],
         sliders=[
             {
                 "steps": [
@@ -190,30 +195,22 @@ def run_3d(robot: Robot, t: Array, qpos: Array, boxes: Sequence[Box], frames: in
                 "currentvalue": {"prefix": "time (s) "},
             }
         ],
-    )
+    )  # fmt: skip
     return figure
 
 
-def skeleton(robot: Robot, pose: Array) -> Array:
-    """(n, 3) points of a line through trunk and legs at one pose (19,), parted by NaN, m."""
-    half, gap = np.array(robot.trunk_half), np.full((1, 3), np.nan)
-    corners = np.array([[1, 1, 0], [1, -1, 0], [-1, -1, 0], [-1, 1, 0], [1, 1, 0]]) * half
-    parts = [corners @ trunk_rotation(pose).T + pose[:3]]
-    for leg in leg_points(robot, pose):
-        parts += [gap, leg]
-    return np.concatenate(parts)
+def _mesh(solids: Solids, name: str, opacity: float = 1.0) -> go.Mesh3d:
+    """Bricks as triangles, two to a face."""
+    first = 8 * np.arange(len(solids.corners))[:, None, None]
+    triangles = (first + FACES[:, [[0, 1, 2], [0, 2, 3]]].reshape(1, 12, 3)).reshape(-1, 3)
+    paint = [f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b, _ in solids.colours.tolist() for _ in range(12)]
+    return _moved(solids).update(
+        i=triangles[:, 0], j=triangles[:, 1], k=triangles[:, 2], facecolor=paint, opacity=opacity, name=name,
+        flatshading=True, hoverinfo="skip",
+    )  # fmt: skip
 
 
-def _robot_trace(line: Array) -> go.Scatter3d:
-    line = np.round(line, 3)
-    return go.Scatter3d(
-        x=line[:, 0], y=line[:, 1], z=line[:, 2], mode="lines", line={"width": 7, "color": COLORS[0]}, name="robot"
-    )
-
-
-def _box_trace(box: Box) -> go.Mesh3d:
-    corners = _outline(box)[:4]
-    low, high = box.centre[2] - box.half[2], box.centre[2] + box.half[2]
-    x, y = np.tile(corners[:, 0], 2), np.tile(corners[:, 1], 2)
-    z = np.repeat([low, high], 4)
-    return go.Mesh3d(x=x, y=y, z=z, alphahull=0, color="rgb(150,110,85)", opacity=0.4, name=box.name, showlegend=False)
+def _moved(solids: Solids) -> go.Mesh3d:
+    """Only where the corners are: all that changes from frame to frame."""
+    x, y, z = np.round(solids.corners.reshape(-1, 3), 3).T
+    return go.Mesh3d(x=x, y=y, z=z)

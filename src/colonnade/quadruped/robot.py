@@ -107,6 +107,11 @@ class Robot:
         return self.trunk.mass + self.payload + 4 * leg
 
     @property
+    def leg_length(self) -> float:
+        """Of a stretched leg, hip to foot centre, m."""
+        return self.thigh_length + self.shank_length
+
+    @property
     def torque_limit(self) -> Array:
         """(3,) largest joint torque at low speed, N m."""
         return self.torque_scale * self.motor_torque * np.asarray(self.gears)
@@ -270,3 +275,20 @@ def stand_pose(robot: Robot, height: float) -> Array:
 def with_payload(robot: Robot, payload: float, torque_scale: float = 1.0) -> Robot:
     """The same robot carrying `payload` kg, its motors scaled by `torque_scale`."""
     return replace(robot, payload=payload, torque_scale=torque_scale)
+
+
+def stand_load(robot: Robot, height: float, friction: float, play: float) -> float:
+    """Least share of the motors' torque that a stand takes, the legs' own weight left out.
+
+    The feet may stand up to `play` metres from under the hips, and press against each other within friction; above 1
+    the robot cannot stand at `height`, however it places its feet.
+    """
+    foot = np.linspace(-play, play, 41)
+    push = np.linspace(-friction, friction, 21)[:, None]  # horizontal over vertical force
+    down = height - robot.foot_radius
+    hips = np.array([planar_leg_joints(robot, x, down)[0] for x in foot])
+    ahead, below = robot.thigh_length * np.sin(hips), robot.thigh_length * np.cos(hips)
+    weight = robot.mass * GRAVITY / len(LEGS)
+    hip = np.abs(foot + push * down) * weight / robot.torque_limit[1]
+    knee = np.abs(foot - ahead + push * (down - below)) * weight / robot.torque_limit[2]
+    return float(np.maximum(hip, knee).min())

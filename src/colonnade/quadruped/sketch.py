@@ -82,11 +82,11 @@ def pictures(robot: Robot, boxes: Sequence[Box], qpos: Array, size: tuple[int, i
         yield np.asarray(image.resize(size, Image.Resampling.BOX))
 
 
-def bricks(boxes: Sequence[Box]) -> Solids:
-    """Boxes as pieces of at most PIECE each way."""
+def bricks(boxes: Sequence[Box], piece: float = PIECE) -> Solids:
+    """Boxes as pieces of at most `piece` metres each way."""
     corners, outside = np.zeros((0, 8, 3)), np.zeros((0, 6), bool)
     for box in boxes:
-        counts = np.maximum(np.ceil(2 * np.array(box.half) / PIECE), 1).astype(int)
+        counts = np.maximum(np.ceil(2 * np.array(box.half) / piece), 1).astype(int)
         places = np.stack(np.meshgrid(*(np.arange(n) for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
         c, s = math.cos(box.yaw), math.sin(box.yaw)
         turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])

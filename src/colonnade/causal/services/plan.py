@@ -18,10 +18,7 @@ from colonnade.service import Resources, service
 if TYPE_CHECKING:
     from colonnade.causal.models import WorldModel
 
-Pretrained = Literal[
-    "physics5-flat", "physics5-modular", "physics5-gnn", "chain5-flat", "chain5-modular", "chain5-gnn", "full5-flat",
-    "full5-modular", "full5-gnn",
-]  # fmt: skip
+Pretrained = Literal["physics5-gnn", "chain5-gnn", "chain5-flat", "full5-flat"]
 
 
 def _check_model(path: Path) -> None:

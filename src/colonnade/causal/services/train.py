@@ -85,7 +85,8 @@ def train(inputs: TrainInput, job: Job) -> TrainOutput:
     bar = job.bar("Training", inputs.updates)
     curve = fit(
         model, data, loss=inputs.loss, updates=inputs.updates, batch=inputs.batch, lr=inputs.lr,
-        balance=inputs.balance, seed=seed, report=lambda update, loss: bar(update),
+        balance=inputs.balance, seed=seed, report=lambda update, loss: bar(update), checkpoint=job.checkpoint,
+        resume=job.resume(),
     )  # fmt: skip
     bar(inputs.updates)
     if curve.slot_std < COLLAPSED:

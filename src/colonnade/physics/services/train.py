@@ -42,11 +42,6 @@ class TrainInputs(GeneratorInputs, BudgetInputs):
     n: int = Param(2000, title="Events", ge=200, le=100_000, help="A quarter is kept for the test.")
     own: OfficialFile | None = Param(None, title="Your own events", help=OWN)
     model: ModelName = Param("graphnet", title="Model", help="'reference' is the one made for the set.")
-    pretrained: bool = Param(
-        False,
-        title="Start from the shared network",
-        help="Model graphnet: start from the weights that were trained on all five sets together.",
-    )
 
     @model_validator(mode="after")
     def _fits(self) -> TrainInputs:
@@ -55,8 +50,6 @@ class TrainInputs(GeneratorInputs, BudgetInputs):
             raise ValueError(
                 f"model: model must be one of {', '.join(allowed)} for {self.dataset}, but is {self.model}"
             )
-        if self.pretrained and self.model != "graphnet":
-            raise ValueError(f"pretrained: pretrained needs the model graphnet, but model is {self.model}")
         return self
 
 
@@ -80,13 +73,6 @@ class TrainOutputs(Outputs):
     resources=Resources(cores=1, memory="3 GiB", walltime=timedelta(hours=4)),
     examples={
         "Xmax of air showers": {"dataset": "airshower", "n": 2000, "model": "stations", "budget": "10s"},
-        "B decays from the shared network": {
-            "dataset": "belle",
-            "n": 2000,
-            "model": "graphnet",
-            "pretrained": True,
-            "budget": "5s",
-        },
     },
     software=SOFTWARE,
     unavailable=unavailable,
@@ -117,7 +103,6 @@ def train(inputs: TrainInputs, job: Job) -> TrainOutputs:
         budget=inputs.seconds(),
         seed=job.seed % 2**32,
         test=test or 0.25,
-        pretrained=inputs.pretrained,
         progress=lambda share, _: bar(int(100 * share)),
     )[0]
     cell.trained.save(job.files / "model.safetensors")

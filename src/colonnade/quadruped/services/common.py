@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from colonnade.quadruped.robot import Array, Robot
     from colonnade.quadruped.world import World
 
+RobotName = Literal["Mini Cheetah", "Go1"]
 ENGINES = ("casadi", "mujoco", "quadprog", "numba", "scipy")
 
 

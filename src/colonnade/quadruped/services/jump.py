@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from colonnade.inputs import Inputs, Param
-from colonnade.quadruped.services.common import COLUMN, filmed
+from colonnade.quadruped.services.common import COLUMN, RobotName, filmed
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Table, Video
 from colonnade.service import Resources, service
 
@@ -27,6 +27,7 @@ class JumpInput(Inputs):
         0.12, title="Distance", unit="m", ge=0.08, le=0.5, help="From the front feet to the wall at the start."
     )
     depth: float = Param(0.05, title="Depth", unit="m", ge=0.01, le=0.2, help="Thickness of the wall.")
+    robot: RobotName = Param("Mini Cheetah", title="Robot", help="Stored plans are Mini Cheetah's.")
     length: float | None = Param(
         None, title="Length", unit="m", ge=0.2, le=1.5, level="expert", help="How far the trunk travels; empty: free."
     )
@@ -69,11 +70,13 @@ class JumpInput(Inputs):
         from colonnade.quadruped import MINI_CHEETAH, JumpSpec
         from colonnade.quadruped.jump_spec import shared_out
         from colonnade.quadruped.robot import with_payload
+        from colonnade.quadruped.robots import ROBOTS
 
+        robot = with_payload(ROBOTS[self.robot], self.payload, self.torque_scale)
+        legs = robot.leg_length / MINI_CHEETAH.leg_length
         return JumpSpec(
-            self.window, self.length, self.distance, self.friction, self.margin,
-            with_payload(MINI_CHEETAH, self.payload, self.torque_scale), torque_reserve=self.reserve,
-            intervals=shared_out(self.intervals),
+            self.window, self.length, self.distance, self.friction, self.margin, robot, JumpSpec.start_height * legs,
+            JumpSpec.end_height * legs, self.reserve, shared_out(self.intervals),
         )  # fmt: skip
 
 
@@ -103,12 +106,13 @@ class JumpOutput(Outputs):
 @service(
     "quadruped.jump",
     title="Jump through a window",
-    summary="Optimises a jump of a Mini Cheetah through a window, certifies it and runs it in simulation.",
+    summary="Optimises a jump of a quadruped through a window, certifies it and runs it in simulation.",
     resources=Resources(cores=1, memory="2 GiB", walltime=timedelta(minutes=30)),
     examples={
         "the paper's 13 cm": {"sill": 0.13, "lintel": 0.75},
         "a high sill": {"sill": 0.3, "lintel": 1.1},
         "with a payload": {"sill": 0.1, "lintel": 0.9, "payload": 1.0},
+        "another robot": {"sill": 0.1, "lintel": 1.2, "distance": 0.15, "robot": "Go1"},
         "too low a window": {"sill": 0.2, "lintel": 0.35, "trials": 0},
     },
     **COLUMN,

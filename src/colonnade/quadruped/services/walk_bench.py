@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from colonnade.inputs import Inputs, Param
-from colonnade.quadruped.services.common import COLUMN
+from colonnade.quadruped.services.common import COLUMN, RobotName
 from colonnade.results import Figure, Outputs, Table
 from colonnade.service import Resources, service
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class WalkInput(Inputs):
     """What to ask of the trot."""
 
+    robot: RobotName = Param("Mini Cheetah", title="Robot")
     speeds: list[float] = Param(
         [0.3, 0.6, 1.0], title="Speeds", unit="m/s", max_length=20, help="Forward commands, -1.5 to 1.5."
     )
@@ -63,11 +64,13 @@ def walk_bench(inputs: WalkInput, job: Job) -> WalkOutput:
     """Convex model-predictive control in MuJoCo: mean speed over the second half of each trial, and who fell."""
     from colonnade.quadruped import plots
     from colonnade.quadruped.bench import WalkCase, walk_trial
+    from colonnade.quadruped.robots import ROBOTS
 
     cases = [WalkCase(vx=speed) for speed in inputs.speeds]
     cases += [WalkCase(yaw_rate=turn) for turn in inputs.turns]
     cases += [WalkCase(vx=0.4, push=push) for push in inputs.pushes]
-    done = [walk_trial(case, inputs.seconds, inputs.friction) for case in job.track(cases, "Walking")]
+    robot = ROBOTS[inputs.robot]
+    done = [walk_trial(case, inputs.seconds, inputs.friction, robot=robot) for case in job.track(cases, "Walking")]
     upright = [not trial.fell for trial in done[: len(inputs.speeds)]]
     figure = plots.asked_and_met(inputs.speeds, [trial.vx for trial in done[: len(inputs.speeds)]], upright)
     return WalkOutput(
