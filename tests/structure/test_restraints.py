@@ -45,6 +45,11 @@ def test_the_disvis_example() -> None:
     assert [r.upper for r in restraints] == [23.0] * 4 + [26.0] * 3
 
 
+def test_a_comment_starts_at_a_blank() -> None:
+    first, second = parse_restraints("# all\nB 4 HB# B 35 HB# 1.8 6.0 # methyls\nA 1 CA B 2 CA 0 9\n")
+    assert first.first[0].atom == first.second[0].atom == "HB#" and second.upper == 9.0
+
+
 def test_a_haddock_table() -> None:
     text = """
     ! active residues of one partner

@@ -12,6 +12,8 @@ from colonnade.results import walk
 from colonnade.runner import execute, load, prepare, run
 from colonnade.service import get
 
+from .conftest import dimer
+
 AFFINITY = get("structure.affinity")
 PUBLISHED = {"3BZD": -9.373, "2OOB": -6.230}  # kcal/mol, by PRODIGY's own examples and README
 
@@ -94,6 +96,20 @@ def test_a_bad_file_is_refused_before_it_runs(name: str, content: bytes, tmp_pat
     with pytest.raises(BadInput) as refused:
         AFFINITY.parse({"structure": InputFile(tmp_path / name, name)})
     assert [problem.field for problem in refused.value.problems] == ["structure"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([line for line in dimer() if " CA " in line], "CA-only model"),
+        (dimer(gap=60.0), "no contacts found between A and B"),
+    ],
+)
+def test_a_complex_that_cannot_be_used_is_refused_before_it_runs(lines: list[str], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "complex.pdb"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(BadInput, match=words):
+        AFFINITY.parse({"structure": str(path)})
 
 
 def test_outputs_are_all_titled(tmp_path: Path) -> None:

@@ -202,9 +202,7 @@ def binding_affinity(
         raise StructureError(f"engine: {engine!r} is not one of 'prodigy', 'fast'.")
     if not isinstance(structure, Structure):
         structure = read_structure(structure, model=model)
-    groups = parse_selection(selection, structure)
-    used = structure.protein.heavy.in_chains([chain for group in groups for chain in group])
-    _check_complete(used)
+    groups, used = partners(structure, selection)
 
     from colonnade.structure import _affinity_engines as engines
 
@@ -239,6 +237,29 @@ def binding_affinity(
         structure=used,
     )
     return replace(result, warnings=(*_left_out(structure, groups), *_applicability(result)))
+
+
+def partners(structure: Structure, selection: Selection | None) -> tuple[tuple[Group, ...], Structure]:
+    """The partners, and their heavy protein atoms; raises as `binding_affinity` does where these cannot be used."""
+    groups = parse_selection(selection, structure)
+    used = structure.protein.heavy.in_chains([chain for group in groups for chain in group])
+    _check_complete(used)
+    return groups, used
+
+
+def check_contact(structure: Structure, selection: Selection | None, distance_cutoff: float = 5.5) -> None:
+    """Raise `StructureError` unless the partners can be used and two of them touch; takes no time."""
+    from scipy.spatial import cKDTree
+
+    groups, used = partners(structure, selection)
+    trees = [cKDTree(used.in_chains(group).xyz) for group in groups]
+    for k, tree in enumerate(trees):
+        if any(tree.count_neighbors(other, distance_cutoff + 1e-3) for other in trees[k + 1 :]):
+            return
+    names = " and ".join(",".join(group) for group in groups)
+    raise StructureError(
+        f"selection: no contacts found between {names}: no heavy atoms are within {distance_cutoff:g} Å."
+    )
 
 
 def ic_nis(contacts: dict[str, int], nis_apolar: float, nis_charged: float) -> float:

@@ -139,6 +139,8 @@ def check_fit(density: DensityMap, structure: Structure, resolution: float, angl
     heavy = structure.heavy
     if len(heavy) < 10:
         raise StructureError(f"model: {structure.name} has only {len(heavy)} heavy atoms.")
+    if (heavy.atom == "CA").all():
+        raise StructureError(f"model: {structure.name} has only CA atoms; its density needs all heavy atoms.")
     room = np.sort(np.array(density.values.shape) * density.spacing)
     size = np.sort(np.ptp(heavy.xyz, axis=0))
     if (size > room + resolution).any():

@@ -183,7 +183,7 @@ def parse_disvis(text: str) -> list[Restraint]:
     """
     result, faults = [], []
     for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split("#")[0].replace(",", " ").split()
+        words = re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()  # HB# is an atom name
         if not words:
             continue
         try:

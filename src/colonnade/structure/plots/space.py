@@ -77,7 +77,7 @@ def restraint_scores(space: InteractionSpace, prior: float = 0.1) -> go.Figure:
         title="Restraints that the others contradict",
         yaxis_title="z-score of the mean violation",
         yaxis2={"overlaying": "y", "side": "right", "range": [0, 1], "title": "probability to be false"},
-        legend={"orientation": "h"},
+        legend={"orientation": "h", "y": 1.12},
     )
     figure.update_xaxes(tickangle=-45)
     return figure

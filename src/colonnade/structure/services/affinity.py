@@ -62,10 +62,11 @@ class AffinityInputs(Inputs):
     @model_validator(mode="after")
     def _partners_exist(self) -> AffinityInputs:
         from colonnade.structure import StructureError, read_structure
-        from colonnade.structure.affinity import parse_selection
+        from colonnade.structure.affinity import check_contact
 
         try:
-            parse_selection(self.selection, read_structure(self.structure.path, model=self.model))
+            structure = read_structure(self.structure.path, model=self.model)
+            check_contact(structure, self.selection, self.distance_cutoff)
         except StructureError as error:
             raise ValueError(str(error).replace("selection:", "partners:", 1)) from None
         return self
