@@ -3,9 +3,9 @@
     python benchmarks/against_mpc_osqp.py PATH_TO_MODULE
 
 The module `mpc_osqp` is compiled from the source distribution of motion_imitation 0.0.6 (its own build fails on Python
-3.11): all sources that its setup.py names, with a current pybind11. Both sides get the same horizon, step, weights,
-friction and feet; each builds its own reference trajectory, so forces are not compared here (the tests compare the
-quadratic programme itself with OSQP and qpOASES).
+3.11): all sources that its setup.py names, with a current pybind11 and -O3 -DNDEBUG (Eigen's assertions cost a factor
+of three). Both sides get the same horizon, step, weights, friction and feet; each builds its own reference trajectory,
+so forces are not compared here (the tests compare the quadratic programme itself with OSQP and qpOASES).
 """
 
 import importlib.util

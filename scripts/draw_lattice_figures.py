@@ -119,7 +119,7 @@ def draw_remedies(found: dict[str, Any]) -> Any:
     right.errorbar(gaps, y, xerr=errors, fmt="o", color=BLUE, markersize=3)
     right.axvline(0, color=GREY, linewidth=0.8)
     right.axvline(-np.log(2), color=RED, linewidth=0.8, linestyle="--")
-    right.set(xlabel="log Z - exact  (dashed: one vacuum missed)")
+    right.set(xlabel="log Z - exact (dashed: -log 2)")
     right.xaxis.label.set_fontsize(7)
     return figure
 

@@ -13,7 +13,7 @@ import uproot
 
 from colonnade.physics import PhysicsError, data_card, generate, load, to_npz
 from colonnade.physics.catalog import plan, write_shard
-from colonnade.physics.export import to_hdf5, to_root
+from colonnade.physics.export import to_hdf5, to_pyg, to_root
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -73,6 +73,14 @@ def test_exports(tmp_path: Path, showers) -> None:
         assert np.array_equal(file["events"]["time"].array(library="np"), truth["time"])
     copy = showers.to_parquet(tmp_path / "copy")
     assert len(copy) == 600
+
+
+def test_graphs_for_pytorch_geometric(showers) -> None:
+    pytest.importorskip("torch_geometric")
+    graph = to_pyg(showers, 3)
+    assert graph.x.shape == (81, 81)
+    assert graph.edge_index.shape == (2, 544)
+    assert graph.y.shape == (1,)
 
 
 @pytest.mark.parametrize(

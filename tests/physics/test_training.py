@@ -265,6 +265,7 @@ def test_pretraining_and_tuning(tmp_path, showers, spinodal) -> None:
     data = {"airshower": showers, "spinodal": spinodal}
     network = pretrain(data, rounds=12, batch=16, width=8, seed=2)
     assert len(network.curve["airshower"]) == 10
+    assert len(fit(showers, "fcn", events=400, batch=64).curve) >= 6  # also a short fit shows how it went
     tuned = fit(showers, "graphnet", start=network.weights("airshower"), events=300, width=8)
     assert np.isfinite(tuned.predict(showers, 590)).all()
     network.save(tmp_path / "shared.safetensors")

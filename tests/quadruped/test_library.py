@@ -53,7 +53,8 @@ def test_a_plan_on_other_intervals(library, stored):
     assert resampled(stored, stored.spec.intervals) is stored
     heavier = JumpSpec(Window(0.1), distance=0.12, robot=with_payload(MINI_CHEETAH, 1.0), intervals=(20, 9, 20, 12))
     assert library.interpolated(heavier).spec.intervals == (20, 9, 20, 12)
-    assert library.interpolated(replace(heavier, robot=MINI_CHEETAH.scaled(2.0))) is None
+    giant = replace(heavier, robot=MINI_CHEETAH.scaled(2.0), start_height=0.4, end_height=0.5)
+    assert library.interpolated(giant) is None and library.nearest(giant) is None
 
 
 def test_library_file_round_trip(library, tmp_path):

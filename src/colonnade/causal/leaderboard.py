@@ -93,7 +93,8 @@ class Leaderboard:
             "table{border-collapse:collapse;display:block;overflow:auto}tr{border-bottom:1px solid #ddd}</style>"
             "<h1>Leaderboard</h1><p>Percentages, but nats. In italics: the oracle's ceiling, and predictors that know "
             f"nothing of causes.</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            f"<dl>{notes}</dl>{''.join(plots)}</html>"
+            f"<dl>{notes}</dl><p>Graphs: as many of the strongest influences as there are true ones; green is right, "
+            f"red wrong, grey missed.</p>{''.join(plots)}</html>"
         )
 
     def figures(self) -> dict[str, Any]:

@@ -222,15 +222,14 @@ class ChemistrySimulator(Simulator):
         self.past = np.zeros((batch, depth, n), np.uint8)
         self.touched = np.zeros((batch, depth), np.int64)
         self.shape[:] = np.arange(n) % len(sprites.SHAPES)
-        self.previous = self._snapshot()
-
-    def _snapshot(self) -> dict[str, Array]:
         names = ("counter", "colour", "past", "touched", "noise")
-        return {name: getattr(self, name).copy() for name in names}
+        self.previous = {name: getattr(self, name).copy() for name in names}
+        # Without delayed edges there is no past to copy.
+        self._kept = [(kept, getattr(self, name)) for name, kept in self.previous.items() if kept.size]
 
     def _remember(self) -> None:
-        for name, kept in self.previous.items():
-            np.copyto(kept, getattr(self, name))
+        for kept, present in self._kept:
+            np.copyto(kept, present)
 
     def look(self, state: Array) -> tuple[Array, Array]:
         return self.cell, state

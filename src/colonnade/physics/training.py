@@ -155,6 +155,7 @@ def fit(
     trained = Trained(net, builder, model, options)
     loss_of = nn.BCEWithLogitsLoss() if data.spec.task == "classification" else nn.MSELoss()
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
+    every = int(np.clip(events // batch // 40, 1, 20)) if events else 20  # batches in a point of the curve
     begin, seen, recent, ahead = time.process_time(), 0, [], sorted(marks)
     torch.manual_seed(seed)
     net.train()
@@ -179,7 +180,7 @@ def fit(
             optimiser.step()
             seen += len(some[data.spec.target])
             recent.append(loss.item())
-            if len(recent) == 20:
+            if len(recent) == every:
                 trained.curve.append((round(spent, 3), seen, float(np.mean(recent))))
                 recent = []
                 if progress is not None:

@@ -131,18 +131,25 @@ def largest_sill(
     window = spec.window
     if window is None:
         return None
+    library = standard_library()
 
-    def attempt(sill: float, guess: JumpPlan | None) -> JumpPlan | None:
+    def attempt(sill: float, near: JumpPlan | None) -> JumpPlan | None:
+        """From the stored neighbours, then from the last jump found, or from nothing when there is none."""
         trial = replace(spec, window=replace(window, sill=sill))
-        try:
-            plan = optimise_jump(trial, guess=guess, max_iterations=200, max_seconds=max_seconds, cancelled=cancelled)
-        except InfeasibleJump:
-            return None
-        return plan if plan.solved else None
+        stored = library.interpolated(trial)
+        starts: list[JumpPlan | None] = [start for start in (stored, near) if start is not None]
+        for guess in [*starts, None] if near is None else starts:
+            try:
+                plan = optimise_jump(
+                    trial, guess=guess, max_iterations=200, max_seconds=max_seconds, cancelled=cancelled
+                )
+            except InfeasibleJump:
+                return None
+            if plan.solved:
+                return plan
+        return None
 
-    # A cold start over a low wall may stray into local infeasibility, so a stored neighbour is tried first.
-    guess = standard_library().interpolated(replace(spec, window=replace(window, sill=0.0)))
-    best = (attempt(0.0, guess) if guess is not None else None) or attempt(0.0, None)
+    best = attempt(0.0, None)
     if best is None:
         return None
     low, high, step = 0.0, window.sill, 0.25 * window.sill

@@ -117,7 +117,8 @@ class Search:
         grids = np.zeros((len(self.weights), self.size**3), dtype=np.float32)
         _spread(self.points @ rotation.T, self.weights, self.size, grids)
         shaped = torch.as_tensor(grids, device=self.device).view(-1, self.size, self.size, self.size)
-        return torch.fft.rfftn(shaped, dim=(1, 2, 3)).conj().resolve_conj()
+        spectra: torch.Tensor = torch.fft.rfftn(shaped, dim=(1, 2, 3)).conj().resolve_conj()
+        return spectra
 
     def _best(self, g: int, rotation: Array, moving: torch.Tensor) -> tuple[Array, Array, Array]:
         """Scores, rotations and centres of the best placements of one rotation."""

@@ -139,7 +139,7 @@ class _Match:
             _pair(body, known, groups[side], reference.groups[side], reference.interface[side])
             for side, (body, known) in enumerate(zip(bodies, reference.bodies, strict=True))
         ]
-        return cls(reference, *zip(*parts, strict=True))  # type: ignore[arg-type]
+        return cls(reference, *zip(*parts, strict=True))
 
     def judge(self, first: Array, second: Array) -> Capri:
         """The measures for these coordinates, (N, 3) each, of the two bodies."""

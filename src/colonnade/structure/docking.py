@@ -261,7 +261,8 @@ def clustered(docking: Docking, cutoff: float = fcc.CUTOFF, least: int = 1) -> D
     groups = fcc.cluster(fcc.common_contacts(contacts), cutoff=cutoff, least=least) if contacts else []
     scores = np.array([pose.score for pose in docking.poses])
     ranked = sorted((sorted(group) for group in groups), key=lambda g: float(scores[g[:TOP_OF_CLUSTER]].mean()))
-    found, number_of = [], {}
+    found: list[Cluster] = []
+    number_of: dict[int, int] = {}
     for number, group in enumerate(ranked, start=1):
         best = scores[group[:TOP_OF_CLUSTER]]
         found.append(Cluster(number, tuple(group), float(best.mean()), float(best.std())))
@@ -326,7 +327,8 @@ class _Run:
     def probe(self) -> Array:
         """A few points that stand for the moving body when placements are compared."""
         spread = self.points.std(axis=0).mean() * np.sqrt(3.0)
-        return np.vstack([np.eye(3), -np.eye(3)]) * spread
+        points: Array = np.vstack([np.eye(3), -np.eye(3)]) * spread
+        return points
 
     def search(self, keep: int) -> Search:
         """The FFT search."""

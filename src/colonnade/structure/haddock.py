@@ -234,11 +234,11 @@ def cns_failures(run: Path, most: int = 5) -> list[str]:
 def _failures_of(path: Path) -> list[str]:
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", errors="replace") as stream:  # type: ignore[operator]
+        with opener(path, "rt", errors="replace") as stream:
             lines = [line.rstrip() for line in stream.readlines()[-20_000:]]
     except (OSError, EOFError):
         return []
-    sentences = []
+    sentences: list[str] = []
     for number, line in enumerate(lines):
         if not _FAILURE.search(line) or ("ABORT" in line and sentences):
             continue
