@@ -5,18 +5,21 @@ Importing it installs those services, here and in every process started from her
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from colonnade import runner, service
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.settings import Settings
 from colonnade.gateway.store import JobRow
 
+T = TypeVar("T")
 PLUGIN = str(Path(__file__).parent / "plugin")
 ADDRESS = "http://127.0.0.1:8000"
 PATIENCE = 60.0  # seconds after which a test gives up waiting; never a measure of speed
@@ -69,3 +72,9 @@ def settings(folder: Path, **options: Any) -> Settings:
     """Settings for a test, whatever this machine's environment says."""
     common = {"data": folder, "workers": 2, "poll": 0.2, "heartbeat": 0.5, "cancel_grace": 0.5, "scheduler": "local"}
     return Settings(**(common | {"database": "", "log_limit": 200_000, "file_limit": 50_000_000} | options))
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` in a thread of its own: a browser test may have left its event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ended, submit, until
+from harness import ended, run, submit, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -158,7 +158,7 @@ async def collect(gateway: Gateway, id: str, start: int = 0) -> list[tuple[int, 
 
 def test_events_of_a_running_job_and_their_resumption(gateway: Gateway) -> None:
     row = submit(gateway, "testing.sleep", seconds=0.6)
-    events = asyncio.run(asyncio.wait_for(collect(gateway, row.id), 60))
+    events = run(asyncio.wait_for(collect(gateway, row.id), 60))
     states = [event["state"] for _, event in events if event["kind"] == "state"]
     assert states[-1] == "succeeded" and states == sorted(states, key=["queued", "running", "succeeded"].index)
     progress = [event["done"] for _, event in events if event["kind"] == "progress"]
@@ -166,7 +166,7 @@ def test_events_of_a_running_job_and_their_resumption(gateway: Gateway) -> None:
     offsets = [offset for offset, _ in events]
     assert offsets == sorted(offsets)
     middle, seen = next((offset, event["done"]) for offset, event in events if event.get("done", 0) >= 5)
-    rest = asyncio.run(collect(gateway, row.id, middle))
+    rest = run(collect(gateway, row.id, middle))
     assert [event["done"] for _, event in rest if event["kind"] == "progress"] == [n for n in progress if n > seen]
     assert rest[-1][1]["state"] == "succeeded"
 
@@ -174,7 +174,7 @@ def test_events_of_a_running_job_and_their_resumption(gateway: Gateway) -> None:
 def test_events_of_a_served_job_are_those_of_the_run(gateway: Gateway) -> None:
     row = ended(gateway, submit(gateway, "testing.sleep", seconds=0.11).id)
     served = submit(gateway, "testing.sleep", again=False, seconds=0.11)
-    assert asyncio.run(collect(gateway, served.id))[:-1] == asyncio.run(collect(gateway, row.id))[:-1]
+    assert run(collect(gateway, served.id))[:-1] == run(collect(gateway, row.id))[:-1]
 
 
 def test_a_watcher_of_a_deleted_job_is_told(idle: Gateway) -> None:
@@ -185,10 +185,10 @@ def test_a_watcher_of_a_deleted_job_is_told(idle: Gateway) -> None:
             if idle.job(row.id).state == "queued":
                 idle.cancel(row.id)
 
-    asyncio.run(asyncio.wait_for(watch(), 60))
+    run(asyncio.wait_for(watch(), 60))
     idle.delete(row.id)
     with pytest.raises(UnknownJob):
-        asyncio.run(collect(idle, row.id))
+        run(collect(idle, row.id))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
