@@ -8,21 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from colonnade.structure._dock_search import Penalties
+
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Springs:
-    """Restraints in Å: pairs of points, the flat-bottomed penalty per Å beyond the bounds, at most `cap` Å of it."""
-
-    first: Array
-    second: Array
-    lower: Array
-    upper: Array
-    owner: NDArray[np.int64]
-    count: int
-    weight: float
-    cap: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +44,7 @@ class Refinement:
         spacing: float,
         points: Array,
         weights: Array,
-        springs: Springs,
+        springs: Penalties,
         *,
         steps: int = 60,
         device: str = "cpu",

@@ -30,11 +30,11 @@ REACH = 40
 
 @dataclass(frozen=True)
 class Penalties:
-    """Restraints in grid units: P pairs of points, x y z, and the flat-bottomed penalty of each restraint.
+    """Restraints: P pairs of points, x y z, and the flat-bottomed penalty of each; in voxels here, in Å to refine.
 
-    `first` and `second` are (P, 3), `second` from the moving body's centre; `upper` (P,) in voxels; `owner` (P,)
-    the restraint of each pair, of which the nearest counts; `weight` the penalty for each voxel beyond `upper`, at
-    most `cap` voxels of it.
+    `first` and `second` are (P, 3), `second` from the moving body's centre; `lower` and `upper` (P,); `owner` (P,)
+    the restraint of each pair, of which the nearest counts; `weight` the penalty for each unit of length beyond the
+    bounds, at most `cap` units of it.
     """
 
     first: Array

@@ -353,14 +353,15 @@ class _Run:
     def refinement(self, spacing: float = 1.0) -> Refinement:
         """The minimiser, on a finer grid around the fixed body."""
         from colonnade.structure import _dock_fields as energy
-        from colonnade.structure._dock_refine import Refinement, Springs
+        from colonnade.structure._dock_refine import Refinement
+        from colonnade.structure._dock_search import Penalties
 
         rim = 12.0
         low = self.fixed.xyz.min(axis=0) - rim
         x, y, z = np.ceil((self.fixed.xyz.max(axis=0) + rim - low) / spacing).astype(int) + 1
         grids = energy.fields(self.model, self.fixed, low, spacing, (int(z), int(y), int(x)), soft=False)
         p = self.pairs
-        springs = Springs(p.first, p.second - self.centre, p.lower, p.upper, p.owner, p.count,
+        springs = Penalties(p.first, p.second - self.centre, p.lower, p.upper, p.owner, p.count,
                           self.weight, RESTRAINT_CAP)  # fmt: skip
         return Refinement(grids, low, spacing, self.points, self.weights, springs, device=self.device)
 

@@ -91,6 +91,25 @@ class Structure:
     modified: tuple[tuple[ResidueId, str], ...] = ()
     issues: tuple[str, ...] = ()
 
+    @classmethod
+    def of_points(cls, name: str, xyz: NDArray[np.float64], chains: Sequence[str], resname: str) -> Structure:
+        """Dummy atoms X at (N, 3) places, a residue each, in (N,) chains: for viewers that draw only molecules."""
+        n = len(xyz)
+        return cls(
+            name=name,
+            xyz=xyz,
+            element=np.full(n, "X"),
+            chain=np.array(chains, dtype=str),
+            resid=np.arange(1, n + 1),
+            icode=np.full(n, "", dtype="U1"),
+            resname=np.full(n, resname),
+            atom=np.full(n, "X"),
+            occupancy=np.ones(n),
+            b_factor=np.zeros(n),
+            kind=np.full(n, "ligand"),
+            residue=np.arange(n),
+        )
+
     def __len__(self) -> int:
         return len(self.xyz)
 

@@ -29,18 +29,4 @@ def axes_as_atoms(tensor: Tensor, middle: NDArray[np.float64]) -> Structure:
         steps = np.arange(-reach, reach + 1e-9, STEP)
         places.append(origin + steps[:, None] * axis)
         chains += [chain] * len(steps)
-    xyz, n = np.concatenate(places), len(chains)
-    return Structure(
-        name="tensor",
-        xyz=xyz,
-        element=np.full(n, "X"),
-        chain=np.array(chains),
-        resid=np.arange(1, n + 1),
-        icode=np.full(n, "", dtype="U1"),
-        resname=np.full(n, "AXI"),
-        atom=np.full(n, "X"),
-        occupancy=np.ones(n),
-        b_factor=np.zeros(n),
-        kind=np.full(n, "ligand"),
-        residue=np.arange(n),
-    )
+    return Structure.of_points("tensor", np.concatenate(places), chains, "AXI")

@@ -50,21 +50,8 @@ class DensityMap:
             z, y, x = (axis * step for axis in np.nonzero(self.values[::step, ::step, ::step] >= least))
             if len(z) <= most:
                 break
-        n = len(z)
-        return Structure(
-            name="space",
-            xyz=self.origin + self.spacing * np.stack([x, y, z], axis=1).astype(float),
-            element=np.full(n, "X"),
-            chain=np.full(n, "X"),
-            resid=np.arange(1, n + 1),
-            icode=np.full(n, "", dtype="U1"),
-            resname=np.full(n, "DUM"),
-            atom=np.full(n, "X"),
-            occupancy=np.ones(n),
-            b_factor=np.zeros(n),
-            kind=np.full(n, "ligand"),
-            residue=np.arange(n),
-        )
+        places = self.origin + self.spacing * np.stack([x, y, z], axis=1).astype(float)
+        return Structure.of_points("space", places, ["X"] * len(places), "DUM")
 
     def to_mrc(self, path: str | Path) -> None:
         """Write an MRC2014 (CCP4) file, mode 2, with the origin in its ORIGIN words."""

@@ -1,4 +1,4 @@
-"""The part of a form that docking portals share: two bodies, and the distances between them."""
+"""The part of a form that the portals of two bodies share: both, and the distances between them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from colonnade.structure.structures import Structure
 
 
-class Bodies(Inputs):
-    """Two bodies and the distances between them."""
+class BodyPair(Inputs):
+    """Two bodies and the distances between them, from a file and typed in."""
 
     fixed: BodyFile = Param(title="Fixed structure", help="PDB or mmCIF; the larger partner. It stays in place.")
     scanning: BodyFile = Param(
@@ -32,6 +32,37 @@ class Bodies(Inputs):
         multiline=True,
         max_length=20_000,
     )
+    fixed_chains: str = Param(
+        "", title="Chains of the fixed structure", level="expert", help="As in 'A,B'; empty: all.", max_length=100
+    )
+    scanning_chains: str = Param(
+        "", title="Chains of the scanning structure", level="expert", help="As in 'A,B'; empty: all.", max_length=100
+    )
+    fixed_model: int = Param(1, title="Model of the fixed structure", ge=1, le=100_000, level="expert")
+    scanning_model: int = Param(1, title="Model of the scanning structure", ge=1, le=100_000, level="expert")
+
+    def bodies(self) -> tuple[Structure, Structure]:
+        """Both structures, read."""
+        with blamed(type(self), "fixed"):
+            fixed = read(self.fixed, model=self.fixed_model, chains=self.fixed_chains)
+        with blamed(type(self), "scanning"):
+            scanning = read(self.scanning, model=self.scanning_model, chains=self.scanning_chains)
+        return fixed, scanning
+
+    def given(self) -> tuple[list[Restraint], list[Restraint]]:
+        """The restraints of the file, and those typed in."""
+        from colonnade.structure.restraints import parse_restraints, read_restraints
+
+        with blamed(type(self), "restraints"):
+            from_file = read_restraints(self.restraints.path) if self.restraints else []
+        with blamed(type(self), "restraint_lines"):
+            typed = parse_restraints(self.restraint_lines) if self.restraint_lines.strip() else []
+        return from_file, typed
+
+
+class DockedBodies(BodyPair):
+    """What docking asks for besides: interface residues, and the known complex."""
+
     active_fixed: str = Param(
         "",
         title="Interface residues of the fixed structure",
@@ -47,25 +78,16 @@ class Bodies(Inputs):
         level="expert",
         help="When the answer is known: models are compared with it (irmsd, fnat, lrmsd, DockQ). Same chain names.",
     )
-    fixed_chains: str = Param(
-        "", title="Chains of the fixed structure", level="expert", help="As in 'A,B'; empty: all.", max_length=100
-    )
-    scanning_chains: str = Param(
-        "", title="Chains of the scanning structure", level="expert", help="As in 'A,B'; empty: all.", max_length=100
-    )
-    fixed_model: int = Param(1, title="Model of the fixed structure", ge=1, le=100_000, level="expert")
-    scanning_model: int = Param(1, title="Model of the scanning structure", ge=1, le=100_000, level="expert")
 
     def bodies(self) -> tuple[Structure, Structure]:
         """Both structures, read, without waters and hydrogens; chain names must differ."""
         from colonnade.structure import docking
         from colonnade.structure.structures import StructureError
 
+        fixed, scanning = super().bodies()
         with blamed(type(self), "fixed"):
-            fixed = read(self.fixed, model=self.fixed_model, chains=self.fixed_chains)
             docking.check_body(fixed, "fixed")
         with blamed(type(self), "scanning"):
-            scanning = read(self.scanning, model=self.scanning_model, chains=self.scanning_chains)
             docking.check_body(scanning, "scanning")
             shared = [chain for chain in docking.chain_names(scanning) if chain in docking.chain_names(fixed)]
             if shared:
@@ -82,14 +104,12 @@ class Bodies(Inputs):
             ValueError: naming the field, and what is wrong.
         """
         from colonnade.structure.docking import without_hydrogens
-        from colonnade.structure.restraints import parse_restraints, read_restraints, resolve
+        from colonnade.structure.restraints import resolve
 
-        found: list[Restraint] = []
+        found, typed = self.given()
         with blamed(type(self), "restraints"):
-            found += read_restraints(self.restraints.path) if self.restraints else []
             resolve(without_hydrogens(found), *bodies)
         with blamed(type(self), "restraint_lines"):
-            typed = parse_restraints(self.restraint_lines) if self.restraint_lines.strip() else []
             resolve(without_hydrogens(typed), *bodies)
         with blamed(type(self), "active_fixed"):
             interface = self._interface()

@@ -15,7 +15,7 @@ from colonnade.job import Job
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Structure3D, Table
 from colonnade.service import Resources, service
 from colonnade.structure import haddock_install
-from colonnade.structure.services.bodies import Bodies
+from colonnade.structure.services.bodies import DockedBodies
 from colonnade.structure.services.common import blamed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ EFFORTS = {
 }
 
 
-class EngineInputs(Bodies):
+class EngineInputs(DockedBodies):
     """What the forms of docking and of integrative modelling ask about the engine."""
 
     engine: Literal["own", "haddock3"] = Param(

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from colonnade.inputs import Inputs, Param
+from colonnade.inputs import Param
 from colonnade.job import Job
 from colonnade.service import Resources, service
-from colonnade.structure.services.common import BodyFile, RestraintFile, blamed, read
+from colonnade.structure.services.bodies import BodyPair
+from colonnade.structure.services.common import blamed
 from colonnade.structure.services.interaction_space_results import InteractionSpaceOutputs, outputs
 
 if TYPE_CHECKING:
     from colonnade.structure.restraints import Restraint
     from colonnade.structure.space import SearchPlan
-    from colonnade.structure.structures import Structure
 
 MOST_WORK = 5e11
 """Voxels times rotations of the longest search that is taken, about an hour and a half of one core."""
@@ -25,26 +25,9 @@ QUICK_ANGLE = 36.47
 SETTINGS = ("angle", "spacing", "interaction_radius", "max_clash", "min_interaction", "contact_distance")
 
 
-class InteractionSpaceInputs(Inputs):
-    """Two bodies and the distances between them."""
+class InteractionSpaceInputs(BodyPair):
+    """Two bodies, the distances between them, and how finely to search."""
 
-    fixed: BodyFile = Param(title="Fixed structure", help="PDB or mmCIF; the larger partner. It stays in place.")
-    scanning: BodyFile = Param(
-        title="Scanning structure", help="PDB or mmCIF; it is turned and moved. Where it starts does not matter."
-    )
-    restraints: RestraintFile | None = Param(
-        None,
-        title="Restraint file",
-        help="DisVis lines ('A 27 CA B 18 CA 0 23': chain, residue, atom twice, least and largest distance in Å) or a "
-        "CNS .tbl file. Numbers are the author's.",
-    )
-    restraint_lines: str = Param(
-        "",
-        title="Restraints typed in",
-        help="The same lines, instead of a file or added to it.",
-        multiline=True,
-        max_length=20_000,
-    )
     angle: float = Param(
         9.72,
         title="Rotational sampling",
@@ -64,14 +47,6 @@ class InteractionSpaceInputs(Inputs):
         lt=1,
         help="What is believed before the search; the probability of each restraint to be false starts from it.",
     )
-    fixed_chains: str = Param(
-        "", title="Chains of the fixed structure", level="expert", help="As in 'A,B'; empty: all.", max_length=100
-    )
-    scanning_chains: str = Param(
-        "", title="Chains of the scanning structure", level="expert", help="As in 'A,B'; empty: all.", max_length=100
-    )
-    fixed_model: int = Param(1, title="Model of the fixed structure", ge=1, le=100_000, level="expert")
-    scanning_model: int = Param(1, title="Model of the scanning structure", ge=1, le=100_000, level="expert")
     ambiguous_upper: float | None = Param(
         None,
         title="Upper distance of ambiguous restraints",
@@ -100,25 +75,12 @@ class InteractionSpaceInputs(Inputs):
         """The settings of the search as the library takes them."""
         return {name: getattr(self, name) for name in SETTINGS}
 
-    def bodies(self) -> tuple[Structure, Structure]:
-        """Both structures, read."""
-        with blamed(type(self), "fixed"):
-            fixed = read(self.fixed, model=self.fixed_model, chains=self.fixed_chains)
-        with blamed(type(self), "scanning"):
-            scanning = read(self.scanning, model=self.scanning_model, chains=self.scanning_chains)
-        return fixed, scanning
-
     def all_restraints(self) -> list[Restraint]:
         """Those of the file and those typed in, with the upper distance that was asked for."""
         from dataclasses import replace
 
-        from colonnade.structure.restraints import parse_restraints, read_restraints
-
-        found: list[Restraint] = []
-        with blamed(type(self), "restraints"):
-            found += read_restraints(self.restraints.path) if self.restraints else []
-        with blamed(type(self), "restraint_lines"):
-            found += parse_restraints(self.restraint_lines) if self.restraint_lines.strip() else []
+        from_file, typed = self.given()
+        found = from_file + typed
         if not found:
             raise ValueError("restraints: give a restraint file, or type some in.")
         if self.ambiguous_upper is None:
