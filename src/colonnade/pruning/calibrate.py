@@ -13,7 +13,6 @@ from colonnade.pruning.batch import Batch
 from colonnade.pruning.cost import Shape, ratio, share_at_rates
 from colonnade.pruning.encoder import PrunedEncoder, survivors
 from colonnade.pruning.errors import PruningError
-from colonnade.pruning.gate import linear_rates
 from colonnade.pruning.packed import Walk
 from colonnade.pruning.texts import Encoded, batches
 
@@ -35,9 +34,9 @@ class Calibration:
     ratio: float
 
 
-def reachable(shape: Shape, lengths: Sequence[int], untouched: int = 1) -> float:
-    """The largest FLOPs ratio that pruning after the first `untouched` layers can reach on such texts."""
-    return 1 / share_at_rates([1.0] * untouched + [0.0] * (shape.layers - untouched), lengths, shape)
+def reachable(shape: Shape, lengths: Sequence[int]) -> float:
+    """The largest FLOPs ratio on such texts: all but one token leave after the first layer's attention."""
+    return 1 / share_at_rates([0.0] * shape.layers, lengths, shape)
 
 
 def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float]:
@@ -46,13 +45,13 @@ def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float
     Raises:
         PruningError: it is below 1, or more than can be reached; says what can.
     """
-    most = 1 / share_at_rates(_schedule(shape.layers, 1.0), lengths, shape)
+    most = reachable(shape, lengths)
     if not 1 <= target <= most:
         raise PruningError(
             f"target_speedup must be from 1 to {most:.2f} for these texts and {shape.layers} layers "
-            f"(the first layers see every token), but is {target:g}."
+            f"(the first layer's attention sees every token), but is {target:g}."
         )
-    low, high = 0.0, 1.0
+    low, high = 0.0, 2.0 * shape.layers
     for _ in range(STEPS):
         middle = (low + high) / 2
         if 1 / share_at_rates(_schedule(shape.layers, middle), lengths, shape) < target:
@@ -62,11 +61,9 @@ def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float
     return _schedule(shape.layers, high)
 
 
-def _schedule(layers: int, strength: float) -> list[float]:
-    """Keep rates from none (0) over a linear fall to zero (1/2) to all gone after the first layer (1)."""
-    falling = linear_rates(layers, max(0.0, 1 - 2 * strength), untouched=0)
-    beyond = max(0.0, 2 * strength - 1)
-    return [1 - (1 - rate) * (1 - beyond) - beyond if k else rate for k, rate in enumerate(falling)]
+def _schedule(layers: int, slope: float) -> list[float]:
+    """Keep rates that fall linearly from about 1, never below 0."""
+    return [max(0.0, 1 - slope * (k + 0.5) / layers) for k in range(layers)]
 
 
 def calibrate(

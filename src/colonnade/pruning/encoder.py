@@ -66,6 +66,7 @@ class PrunedEncoder(nn.Module):
         self.execution, self.first_only = execution, first_only
         self.temperature: float | None = None
         self.last: tuple[Batch, Run] | None = None
+        self.train(body.training)
 
     def layers(self) -> nn.ModuleList:
         """The encoder's layers."""

@@ -88,6 +88,19 @@ class _Pruned(PreTrainedModel):  # type: ignore[misc]
             self.model = task
         self.post_init()
 
+    @classmethod
+    def from_pretrained(cls, folder: Any, *args: Any, **kwargs: Any) -> Any:
+        """Load from a folder that `save_pretrained` wrote.
+
+        Raises:
+            PruningError: the folder holds a pruned model with another head, or none at all.
+        """
+        config = kwargs.get("config") or PrunedConfig.from_pretrained(folder)
+        held = (config.architectures or [cls.__name__])[0]
+        if held != cls.__name__:
+            raise PruningError(f"{str(folder)!r} holds a {held}, which {cls.__name__} cannot read; load it as what it is.")
+        return super().from_pretrained(folder, *args, **kwargs)
+
     def _init_weights(self, module: Any) -> None:
         """Nothing: the pruned model brought its weights, or a checkpoint has them all."""
 

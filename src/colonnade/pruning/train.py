@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from colonnade.pruning.calibrate import Calibration, calibrate, fit_dial, reachable
+from colonnade.pruning.calibrate import Calibration, calibrate, fit_dial, rates_for
 from colonnade.pruning.cost import Shape, soft_share
 from colonnade.pruning.encoder import PrunedEncoder
 from colonnade.pruning.errors import PruningError, between, one_of
@@ -123,12 +123,7 @@ def train(
     plan = (plan or Plan()).checked()
     y = _labels(texts, labels, model.config.num_labels)
     if plan.target is not None:
-        most = reachable(Shape.of(model.encoder.config), texts.lengths)
-        if plan.target > most:
-            raise PruningError(
-                f"target_speedup must be at most {most:.2f} here, as the first layer sees every token, "
-                f"but is {plan.target:g}."
-            )
+        rates_for(plan.target, Shape.of(model.encoder.config), texts.lengths)  # refuses what cannot be reached
     torch.manual_seed(plan.seed)
     course = _Course(model, texts, y, plan, progress)
     for number, stage in enumerate(plan.stages):
