@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -92,21 +93,16 @@ def load_adapter(path: str | Path, base: str | Path) -> Any:
     """
     from safetensors.torch import load_file
     from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
 
     metadata = _metadata(path)
     if fingerprint(base) != metadata["base"]:
         raise PruningError(f"The adapter {Path(path).name} belongs to another base model than {str(base)!r}.")
     config = json.loads(metadata["config"])
     labels = {int(number): label for number, label in config.get("id2label", {}).items()} or None
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it would report that the head is new; it is replaced below
-    try:
+    with quiet_loading():
         model = AutoModelForSequenceClassification.from_pretrained(
             str(base), local_files_only=True, **({"id2label": labels, "num_labels": len(labels)} if labels else {})
         )
-    finally:
-        logging.set_verbosity(verbosity)
     tensors = {name: value.float() for name, value in load_file(str(path)).items()}
     settings = {
         name: config[name]
@@ -124,6 +120,19 @@ def load_adapter(path: str | Path, base: str | Path) -> Any:
             elif own.endswith(".a"):
                 body[own.removesuffix(".a")] += tensors[name.removesuffix("a") + "b"] @ value
     return pruned.eval()
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Without the report that the head is new: it is about to be replaced or trained."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _head(model: Any) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from colonnade.pruning.calibrate import Calibration, calibrate, fit_dial, rates_for
+from colonnade.pruning.calibration import Calibration, calibrate, fit_dial, rates_for
 from colonnade.pruning.cost import Shape, soft_share
 from colonnade.pruning.encoder import PrunedEncoder
 from colonnade.pruning.errors import PruningError, between, one_of
