@@ -24,7 +24,7 @@ from colonnade.pruning.calibration import count_survivors, fit_dial, rates_for
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.lora import add_lora, merge_lora, take_lora
-from colonnade.pruning.texts import encode, load_tokenizer
+from colonnade.pruning.texts import Encoded, encode, load_tokenizer
 from colonnade.pruning.training import Plan, predict, train
 
 SETTINGS = {
@@ -37,10 +37,13 @@ RANK = 16
 def say(stage, step, steps, trace):
     if step % 10 == 0 or step == steps:
         share = trace.share[-1]
-        print(f"{time.strftime('%X')} {stage} {step}/{steps} loss {np.mean(trace.loss[-10:]):.3f} share {share:.3f}", flush=True)
+        print(
+            f"{time.strftime('%X')} {stage} {step}/{steps} loss {np.mean(trace.loss[-10:]):.3f} share {share:.3f}",
+            flush=True,
+        )
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--task", choices=SETTINGS, required=True)
     parser.add_argument("--method", choices=("learned", "topk", "manual", "random"), default="learned")
@@ -52,7 +55,11 @@ def main():
     parser.add_argument("--limit", type=int, default=None, help="texts to learn from")
     for name in ("dense", "soft", "hard", "dense_cut"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=None)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():  # noqa: PLR0915 (one experiment, step after step)
+    args = arguments()
     torch.set_num_threads(1)
     base = args.base or minilm_folder()
     given = {k: v for k, v in vars(args).items() if k in SETTINGS[args.task] and v is not None}
@@ -76,12 +83,16 @@ def main():
     if dense.exists():
         load(model, dense)
     else:
-        from colonnade.pruning.texts import Encoded
-
         short = Encoded([row[: settings["dense_cut"]] for row in learn.ids], 0, learn.pad)
         train(model, short, labels, Plan(("dense",), (settings["dense"],), (5e-4,), **common), say)
         keep(model, dense)
-    result = {"task": args.task, "method": args.method, "seed": args.seed, "settings": settings, "base": fingerprint(base)}
+    result = {
+        "task": args.task,
+        "method": args.method,
+        "seed": args.seed,
+        "settings": settings,
+        "base": fingerprint(base),
+    }
     with model.encoder.set(dial=0):
         result["dense"] = measure(model, test, truth, "dense")
 

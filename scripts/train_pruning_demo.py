@@ -22,9 +22,9 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from colonnade.pruning import prune
 from colonnade.pruning.adapters import minilm_folder
+from colonnade.pruning.agreement import guarantee
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.evaluation import evaluate
-from colonnade.pruning.agreement import guarantee
 from colonnade.pruning.texts import encode, load_tokenizer
 from colonnade.pruning.training import Plan, predict, train
 
@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--base", type=Path, default=None)
-    parser.add_argument("--epochs", type=int, nargs=3, default=(4, 1, 1))
+    parser.add_argument("--epochs", type=int, nargs=3, default=(3, 1, 1))
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -113,11 +113,17 @@ def main():
     def after(stage):
         for name, (texts, truth) in tests.items():
             q = evaluate(pruned, texts, truth)
-            print(stage, name, f"dense {q.dense:.4f} pruned {q.pruned:.4f} agreement {q.agreement:.4f} ratio {q.ratio:.2f}",
-                  [round(r, 3) for r in q.rates], [round(t, 3) for t in pruned.thresholds.tolist()], flush=True)  # fmt: skip
+            print(stage, name, f"dense {q.dense:.4f} pruned {q.pruned:.4f} same {q.agreement:.4f} ratio {q.ratio:.2f}",
+                  [round(r, 3) for r in [*q.rates, *pruned.thresholds.tolist()]], flush=True)  # fmt: skip
 
-    plan = Plan(epochs=tuple(args.epochs), lr=(5e-4, 2e-4, 2e-4), target=TARGET, threshold_lr=1e-2, batch_size=32)
-    train(pruned, learn, labels, plan, say, after)
+    common = {"target": TARGET, "threshold_lr": 1e-2, "batch_size": 32}
+    dense = args.out / "dense.pt"  # a stopped run goes on from here
+    if dense.exists():
+        pruned.load_state_dict(torch.load(dense, weights_only=True))
+    else:
+        train(pruned, learn, labels, Plan(("dense",), (args.epochs[0],), (5e-4,), **common), say)
+        torch.save(pruned.state_dict(), dense)
+    train(pruned, learn, labels, Plan(("soft", "hard"), tuple(args.epochs[1:]), (2e-4, 2e-4), **common), say, after)
 
     held = encode(tokenizer, [text for text, _ in polarity.test[::2] + reviews.test[::2]], 512)
     logits = predict(pruned, held)
@@ -130,7 +136,8 @@ def main():
         facts["tests"][name] = {"dense": q.dense, "pruned": q.pruned, "agreement": q.agreement, "ratio": q.ratio}
     pruned.half().save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
-    (args.out / "vocab.txt").unlink(missing_ok=True)
+    for name in ("vocab.txt", "dense.pt"):
+        (args.out / name).unlink(missing_ok=True)
     (args.out / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

@@ -33,7 +33,7 @@ def random_model(family: str, kind: str = "text", seed: int = 0, **more: Any) ->
     model = KINDS[kind].from_config(config(family, **more)).eval()
     with torch.no_grad():
         for weight in model.parameters():
-            weight += 0.15 * torch.randn_like(weight)
+            weight.add_(0.15 * torch.randn_like(weight))
     return model
 
 

@@ -69,9 +69,7 @@ def test_the_result_depends_on_no_padding_and_no_company(family: str) -> None:
         shifted = pruned(**random_texts(lengths, pad, left=True)).logits
         wide = {name: torch.nn.functional.pad(value, (0, 8)) for name, value in texts.items()}
         backwards = pruned(**{name: value.flip(0) for name, value in texts.items()}).logits.flip(0)
-        alone = [
-            pruned(input_ids=row[None, :n]).logits for row, n in zip(texts["input_ids"], lengths, strict=True)
-        ]
+        alone = [pruned(input_ids=row[None, :n]).logits for row, n in zip(texts["input_ids"], lengths, strict=True)]
         assert (pruned(**wide).logits - together).abs().max() < 1e-5
     for other in (shifted, backwards, torch.cat(alone)):
         assert (other - together).abs().max() < 1e-5

@@ -56,7 +56,9 @@ def test_the_other_auto_classes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     reader = prune(AutoModelForQuestionAnswering.from_config(config("electra")).eval(), [0.5, 0.8, 0.9])
     reader.save_pretrained(tmp_path / "reader")
-    found = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "reader").eval()(**random_texts([40, 9]), output_kept=True)
+    found = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "reader").eval()(
+        **random_texts([40, 9]), output_kept=True
+    )
     assert found.start_logits.shape == (2, 40) and found.kept.shape == (2, 3, 40)
     with pytest.raises(PruningError, match="holds a PrunedForTokenClassification"):
         AutoModelForSequenceClassification.from_pretrained(tmp_path / "tokens")
@@ -103,5 +105,7 @@ def test_architectures_that_cannot_be_pruned() -> None:
 
 def test_it_is_known_by_its_configuration() -> None:
     pruned = prune(random_model("mpnet"), rows=None)
-    again = AutoConfig.for_model("colonnade-pruned", **{k: v for k, v in pruned.config.to_dict().items() if k != "model_type"})
+    again = AutoConfig.for_model(
+        "colonnade-pruned", **{k: v for k, v in pruned.config.to_dict().items() if k != "model_type"}
+    )
     assert again.rows is None and again.inner().model_type == "mpnet"

@@ -137,7 +137,13 @@ def test_soft_gates_become_hard_ones_as_the_temperature_falls(kind: str) -> None
     apart = []
     for temperature in (1.0, 1e-1, 1e-2, 1e-6):
         with pruned.encoder.set(temperature=temperature, execution="mask"):
-            apart.append(float((pruned(**texts).logits - hard)[texts["attention_mask"].bool() if kind == "tokens" else ...].abs().max()))
+            apart.append(
+                float(
+                    (pruned(**texts).logits - hard)[texts["attention_mask"].bool() if kind == "tokens" else ...]
+                    .abs()
+                    .max()
+                )
+            )
     assert apart[-1] < 1e-5 < apart[0]
     assert apart[1] > apart[2] > apart[3]
 

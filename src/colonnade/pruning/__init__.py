@@ -4,7 +4,7 @@
     >>> from colonnade.pruning import Plan, calibrate, encode, load_tokenizer, prune, to_onnx, train
     >>> model = prune(AutoModelForSequenceClassification.from_pretrained(folder))         # five families of encoders
     >>> texts = encode(load_tokenizer(folder), ["one text", "another"])
-    >>> train(model, texts, labels, Plan(target=2.0))                                      # or calibrate(model, texts, 2.0)
+    >>> train(model, texts, labels, Plan(target=2.0))                                  # or calibrate(model, texts, 2.0)
     >>> model.set_dial(1.2)                                                                # prune harder, no training
     >>> model.save_pretrained("mine")                                                      # AutoModel..., pipeline
     >>> to_onnx(model, "mine.onnx")                                                        # removes tokens in the graph

@@ -1,4 +1,4 @@
-"""What was learned for one task, small enough to carry: thresholds, head, and low-rank updates of a named base model."""
+"""What was learned for one task, small enough to carry: thresholds, head, low-rank updates of a named base model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ def fingerprint(folder: str | Path) -> str:
 
 
 def save_adapter(
-    path: str | Path, model: Any, updates: Mapping[str, Tensor], base: str | Path, details: Mapping[str, Any] | None = None
+    path: str | Path,
+    model: Any,
+    updates: Mapping[str, Tensor],
+    base: str | Path,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an adapter: half-precision tensors, and as text how they are used.
 
@@ -138,7 +142,9 @@ def quiet_loading() -> Iterator[None]:
 def _head(model: Any) -> dict[str, Tensor]:
     """All that stands outside the encoder's embeddings and layers."""
     pooler = getattr(model.encoder.body, "pooler", None)
-    inside = {id(p) for p in model.encoder.parameters()} - {id(p) for p in ([] if pooler is None else pooler.parameters())}
+    inside = {id(p) for p in model.encoder.parameters()} - {
+        id(p) for p in ([] if pooler is None else pooler.parameters())
+    }
     return {name: p for name, p in model.named_parameters() if id(p) not in inside}
 
 

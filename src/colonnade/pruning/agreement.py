@@ -2,9 +2,10 @@
 
 The pruned model's margin, its best probability minus its second, is small where it errs. A text whose margin is below
 `threshold` is run again dense. The threshold is the smallest for which an upper confidence bound on the share of texts
-that are accepted and yet disagree stays below the wanted one; the bound is exact (Clopper and Pearson) and the search goes
-from the safest threshold down and stops at the first that fails, so that no correction for many tests is needed
-(fixed-sequence testing; Angelopoulos et al., Learn then Test, arXiv:2110.01052). Held-out texts must be like those to come.
+that are accepted and yet disagree stays below the wanted one; the bound is exact (Clopper and Pearson) and the search
+goes from the safest threshold down and stops at the first that fails, so that no correction for many tests is needed
+(fixed-sequence testing; Angelopoulos et al., Learn then Test, arXiv:2110.01052). Held-out texts must be like those to
+come.
 """
 
 from __future__ import annotations
@@ -79,9 +80,7 @@ def guarantee(pruned: Tensor, dense: Tensor, disagreement: float = 0.01, confide
             break
         best = float(threshold)
     accepted = margin >= best
-    return Guarantee(
-        best, disagreement, confidence, float((~accepted).mean()), float((differs & accepted).mean()), n
-    )
+    return Guarantee(best, disagreement, confidence, float((~accepted).mean()), float((differs & accepted).mean()), n)
 
 
 def answer(

@@ -121,7 +121,8 @@ def _walk(encoder: PrunedEncoder, texts: Encoded, chosen: Sequence[int]) -> Walk
 
 
 def fit_dial(model: Any, texts: Encoded, target: float, batch_size: int = 16) -> Calibration:
-    """Scale all thresholds by the one factor that meets a FLOPs ratio on these texts, and keep the result as thresholds.
+    """Scale all thresholds by the one factor that meets a FLOPs ratio on these texts, and keep the result as
+    thresholds.
 
     Raises:
         PruningError: no factor meets it (within 3 %).

@@ -1,9 +1,9 @@
 """What a run costs: FLOPs by the paper's formula and as executed here, ratios, and Pareto fronts.
 
 A layer takes n tokens in and lets m out. By the paper (arXiv:2107.00910, and its program) its multiply-accumulates are
-4 d² n + 2 d n² + 2 d f m: projections and attention at the old length, the feed-forward block (inner width f) at the new.
-Here queries and attention output are made for survivors only (`packed`), so that it is 2 d² (n + m) + 2 d n m + 2 d f m,
-and s d² + s d n for the s sampled rows. FLOPs are twice the multiply-accumulates.
+4 d² n + 2 d n² + 2 d f m: projections and attention at the old length, the feed-forward block (inner width f) at the
+new. Here queries and attention output are made for survivors only (`packed`), so that it is 2 d² (n + m) + 2 d n m + 2
+d f m, and s d² + s d n for the s sampled rows. FLOPs are twice the multiply-accumulates.
 """
 
 from __future__ import annotations

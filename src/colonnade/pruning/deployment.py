@@ -22,9 +22,9 @@ from colonnade.pruning.texts import Encoded
 FORMATS = ("onnx", "onnx-int8", "openvino")
 TEXTS = 4  # of each length
 TEXT = (
-    "the film opens on a rainy street and never quite finds its way indoors . its two leads are charming , the music is "
-    "lovely and the camera lingers where it should , but the story that they are given is thin , told twice and hardly "
-    "worth the telling . a wonderful last act , funny , sad and honest , makes up for a dull and clumsy hour . "
+    "the film opens on a rainy street and never quite finds its way indoors . its two leads are charming , the music "
+    "is lovely and the camera lingers where it should , but the story that they are given is thin , told twice and "
+    "hardly worth the telling . a wonderful last act , funny , sad and honest , makes up for a dull and clumsy hour . "
 )
 
 

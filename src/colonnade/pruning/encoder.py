@@ -1,4 +1,4 @@
-"""An encoder body whose layers let tokens go; it takes the body's place inside any model of the library transformers."""
+"""An encoder body whose layers let tokens go; it takes the body's place inside a model of the library transformers."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ class PrunedEncoder(nn.Module):
         """Which tokens stay whatever their score [T]: the first, those of protected ids, and all of bypassed texts."""
         protected = batch.places == 0
         if self.rule.protect:
-            protected = protected | torch.isin(batch.ids, torch.tensor(list(self.rule.protect), device=batch.ids.device))
+            protected = protected | torch.isin(
+                batch.ids, torch.tensor(list(self.rule.protect), device=batch.ids.device)
+            )
         if self.rule.bypass:
             short = torch.tensor([n < self.rule.bypass for n in batch.lengths], device=batch.ids.device)
             protected = protected | short[batch.text]

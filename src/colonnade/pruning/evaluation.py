@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,11 @@ class Quality:
 
 
 def evaluate(
-    model: Any, texts: Encoded, labels: Sequence[int], seed: int = 0, progress: Callable[[int], object] = lambda done: None
+    model: Any,
+    texts: Encoded,
+    labels: Sequence[int],
+    seed: int = 0,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> Quality:
     """Measure a pruned classifier on labelled texts; both answers in one go."""
     truth = np.asarray(labels)
@@ -108,7 +112,9 @@ class Timing:
         return self.seconds[over] / self.seconds[of]
 
 
-def race(ways: dict[str, Callable[[], object]], rounds: int = 5, clock: Callable[[], float] = time.perf_counter) -> Timing:
+def race(
+    ways: Mapping[str, Callable[[], object]], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> Timing:
     """Run each way once to warm up, then all in turn `rounds` times; medians, so that a busy moment counts little."""
     for way in ways.values():
         way()

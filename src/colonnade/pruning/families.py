@@ -23,7 +23,7 @@ class Family(ABC):
     """
 
     takes_segments: ClassVar[bool] = False
-    first_position: ClassVar[int] = 0
+    first_position: int = 0
 
     def __init__(self, body: Any) -> None:
         self.heads: int = body.config.num_attention_heads

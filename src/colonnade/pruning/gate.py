@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -72,6 +73,6 @@ def check_rates(values: Sequence[float], layers: int) -> list[float]:
     for layer, value in enumerate(values):
         if not 0 <= value <= 1:
             raise PruningError(f"keep_rates must be from 0 to 1, but that of layer {layer + 1} is {value}.")
-    if any(later > earlier for earlier, later in zip(values, values[1:], strict=False)):
+    if any(later > earlier for earlier, later in pairwise(values)):
         raise PruningError("keep_rates must not rise: a token that is gone does not come back.")
     return [float(value) for value in values]

@@ -95,7 +95,7 @@ class GraphEncoder(nn.Module):
         return rows
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.family.heads, self.family.width // self.family.heads)).transpose(0, 1)
+        return x.view(x.shape[0], self.family.heads, self.family.width // self.family.heads).transpose(0, 1)
 
 
 class GraphModel(nn.Module):

@@ -98,7 +98,9 @@ class _Pruned(PreTrainedModel):  # type: ignore[misc]
         config = kwargs.get("config") or PrunedConfig.from_pretrained(folder)
         held = (config.architectures or [cls.__name__])[0]
         if held != cls.__name__:
-            raise PruningError(f"{str(folder)!r} holds a {held}, which {cls.__name__} cannot read; load it as what it is.")
+            raise PruningError(
+                f"{str(folder)!r} holds a {held}, which {cls.__name__} cannot read; load it as what it is."
+            )
         return super().from_pretrained(folder, *args, **kwargs)
 
     def _init_weights(self, module: Any) -> None:
@@ -108,7 +110,7 @@ class _Pruned(PreTrainedModel):  # type: ignore[misc]
     def encoder(self) -> PrunedEncoder:
         """The part that prunes."""
         model = self.model
-        return model if isinstance(model, PrunedEncoder) else getattr(model, model.base_model_prefix)  # type: ignore[no-any-return]
+        return model if isinstance(model, PrunedEncoder) else getattr(model, model.base_model_prefix)
 
     @property
     def thresholds(self) -> Tensor:
@@ -157,6 +159,7 @@ class _Pruned(PreTrainedModel):  # type: ignore[misc]
         wanted, return_dict = kwargs.pop("output_kept", False), kwargs.pop("return_dict", None)
         out = self.model(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
         if wanted:
+            assert self.encoder.last is not None
             out = self._output(**out, kept=kept_mask(*self.encoder.last))
         return out.to_tuple() if return_dict is False else out
 

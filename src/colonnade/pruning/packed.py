@@ -1,8 +1,8 @@
 """The encoder on texts laid end to end: no padding, tokens really gone. The fast one on a CPU.
 
-A layer costs what its survivors cost: who stays is decided from the sampled rows before any other query is made, so that
-queries, attention output and feed-forward block are computed for survivors only, keys and values for all that came in.
-The outcome is that of masking; only the states of tokens that leave are not computed.
+A layer costs what its survivors cost: who stays is decided from the sampled rows before any other query is made, so
+that queries, attention output and feed-forward block are computed for survivors only, keys and values for all that came
+in. The outcome is that of masking; only the states of tokens that leave are not computed.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def run_packed(encoder: PrunedEncoder, batch: Batch, x: Tensor, protected: Tenso
 class Walk:
     """The survivors on their way through the layers."""
 
-    def __init__(
-        self, encoder: PrunedEncoder, batch: Batch, x: Tensor, protected: Tensor, first_only: bool
-    ) -> None:
+    def __init__(self, encoder: PrunedEncoder, batch: Batch, x: Tensor, protected: Tensor, first_only: bool) -> None:
         self.encoder, self.family, self.rule = encoder, encoder.family, encoder.rule
         self.layers = encoder.layers()
         self.learned: list[float] = encoder.thresholds.tolist()
@@ -139,9 +137,9 @@ class Walk:
             keys = slice(start, start + n)
             asking = keys if stay is None else stay[done : done + m]
             bias = self._bias(asking, keys)
-            asked = (_heads(t, heads).unsqueeze(0) for t in (q[done : done + m], k[keys], v[keys]))
+            qh, kh, vh = (_heads(t, heads).unsqueeze(0) for t in (q[done : done + m], k[keys], v[keys]))
             mask = None if bias is None else bias.unsqueeze(0)
-            context = functional.scaled_dot_product_attention(*asked, attn_mask=mask, dropout_p=self.dropout)
+            context = functional.scaled_dot_product_attention(qh, kh, vh, attn_mask=mask, dropout_p=self.dropout)
             found.append(context.squeeze(0).transpose(0, 1).flatten(1))
             done += m
         return found[0] if len(found) == 1 else torch.cat(found)
@@ -173,4 +171,4 @@ class Walk:
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(0, 1)
+    return x.view(len(x), heads, -1).transpose(0, 1)

@@ -2,8 +2,8 @@
 
 Soft gates here differ from the published code in one point, so that the hard gate is their limit: the logits of later
 layers carry log M of each key, as a token that is half gone is attended to half as much. (With M multiplied onto the
-states only, layer normalisation undoes the scaling, and tokens that are gone are still attended to.) A token that leaves
-keeps the state it came with: x ← x + C (layer(x) − x) with C the product of its gates so far.
+states only, layer normalisation undoes the scaling, and tokens that are gone are still attended to.) A token that
+leaves keeps the state it came with: x ← x + C (layer(x) − x) with C the product of its gates so far.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _attention(
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def _gates(

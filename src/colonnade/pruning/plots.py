@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from colonnade.pruning.words import Survival
     from colonnade.pruning.training import Trace
+    from colonnade.pruning.words import Survival
 
 # P. Tol's bright scheme: told apart by the colour-blind, and legible on light and dark pages
 INK, RED, GREEN, GREY = "#4477AA", "#EE6677", "#228833", "#8a8a8a"
@@ -129,7 +129,11 @@ def pareto(
     )
     if marked is not None:
         figure.add_scatter(
-            x=[marked[0]], y=[marked[1]], mode="markers", name="as set", marker={"color": RED, "size": 13, "symbol": "star"}
+            x=[marked[0]],
+            y=[marked[1]],
+            mode="markers",
+            name="as set",
+            marker={"color": RED, "size": 13, "symbol": "star"},
         )
     figure.update_yaxes(tickformat=".1%")
     return _layout(figure, "dense FLOPs / pruned FLOPs", quality)

@@ -91,7 +91,9 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header and rows with their line numbers."""
     lines = _decoded(path).splitlines(keepends=True)
     first = lines[0] if lines else ""
-    separator = "\t" if "\t" in first or path.suffix.lower() == ".tsv" else ";" if ";" in first and "," not in first else ","
+    separator = (
+        "\t" if "\t" in first or path.suffix.lower() == ".tsv" else ";" if ";" in first and "," not in first else ","
+    )
     # A tab-separated file knows no quotes: a text may begin with one.
     reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL)
     try:
@@ -119,5 +121,7 @@ def _text(value: str, line: int) -> str:
     if not value.strip():
         raise PruningError(f"Line {line} has no text.")
     if len(value) > MAX_CHARACTERS:
-        raise PruningError(f"The text in line {line} has {len(value)} characters, but at most {MAX_CHARACTERS} are taken.")
+        raise PruningError(
+            f"The text in line {line} has {len(value)} characters, but at most {MAX_CHARACTERS} are taken."
+        )
     return value.strip()

@@ -1,8 +1,8 @@
 """Training: dense, then soft gates with thresholds that learn, then hard gates (arXiv:2107.00910, section 3.3).
 
-What differs from the published recipe: how much is pruned is a target, met by a constraint on FLOPs, as a fixed weight of
-the L1 term has a cliff between pruning little and pruning too much (`lam` gives that mode all the same); soft gates have
-hard gates as their limit (see `padded`); and the later stages may learn from the dense model's own probabilities.
+What differs from the published recipe: how much is pruned is a target, met by a constraint on FLOPs, as a fixed weight
+of the L1 term has a cliff between pruning little and pruning too much (`lam` gives that mode all the same); soft gates
+have hard gates as their limit (see `padded`); and the later stages may learn from the dense model's own probabilities.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from colonnade.pruning.texts import Encoded, batches
 Stage = Literal["dense", "soft", "hard"]
 STAGES: tuple[Stage, ...] = ("dense", "soft", "hard")
 FITTED_ON = 256  # texts that the thresholds are brought to the target on
-PENALTY = 10.0  # of the squared distance from the FLOPs target
+PENALTY = 20.0  # of the squared distance from the FLOPs target
 ASCENT = 0.2  # step of the constraint's multiplier
+RAMP = 0.6  # of the soft stage, in which the wanted share and the temperature fall to where they stay
+HOTTER = 5.0  # how much warmer gates are at first: cold ones have no slope but for tokens close to θ
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Plan:
         lr: learning rate of the weights in each stage.
         target: wanted ratio of dense to pruned FLOPs; with None, `lam` alone decides.
         lam: weight of the L1 term, the mean gate summed over layers.
-        temperature: of the soft gates, in units of the score (0.1 is 8e-4 of LTP's at 128 places).
+        temperature: of the soft gates, in units of the score (0.1 is 8e-4 of LTP's at 128 places); they start warmer.
         threshold_lr: learning rate of the thresholds, by an optimiser of their own.
         batch_size: texts a step.
         distil: weight of the dense model's probabilities against the labels after the dense stage, 0 to 1.
@@ -155,6 +157,7 @@ class _Course:
         self.trace = Trace()
         self.teacher: Tensor | None = None
         self.multiplier = 0.0
+        self.first_share: float | None = None
 
     def run(self, stage: Stage, number: int) -> None:
         plan = self.plan
@@ -179,7 +182,7 @@ class _Course:
                     )
                 optimiser.zero_grad(set_to_none=True)
                 self.encoder.thresholds.grad = None
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 1.0)
                 optimiser.step()
                 schedule.step()
@@ -203,7 +206,9 @@ class _Course:
         return self.texts.take(chosen.tolist())
 
     def _optimiser(self, lr: float, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-        named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad and p is not self.encoder.thresholds]
+        named = [
+            (n, p) for n, p in self.model.named_parameters() if p.requires_grad and p is not self.encoder.thresholds
+        ]
         decayed = [p for n, p in named if p.dim() > 1]
         plain = [p for n, p in named if p.dim() <= 1]
         groups = [
@@ -222,7 +227,8 @@ class _Course:
         if stage == "soft":
             short = Encoded([row[: plan.max_soft_tokens] for row in self.texts.take(chosen).ids], 0, self.texts.pad)
             ids, mask = short.tensors(range(len(chosen)))
-            with self.encoder.set(temperature=plan.temperature, rule="threshold", dial=1.0, bypass=0):
+            warmth = HOTTER ** max(0.0, 1 - progress / RAMP)
+            with self.encoder.set(temperature=warmth * plan.temperature, rule="threshold", dial=1.0, bypass=0):
                 logits = self.model(input_ids=ids, attention_mask=mask).logits
             penalty, share = self._price(progress)
             return self._task(logits, chosen) + penalty, share
@@ -248,8 +254,10 @@ class _Course:
         share = soft_share(mass, lengths, self.shape)
         penalty = self.plan.lam * (mass / lengths).mean(1).sum()
         if self.plan.target is not None:
-            ramp = min(1.0, progress / 0.6)  # the wanted share falls from 1 in the first 60 % of the stage
-            excess = share - (1 + ramp * (1 / self.plan.target - 1))
+            if self.first_share is None:
+                self.first_share = float(share.detach())
+            ramp = min(1.0, progress / RAMP)
+            excess = share - (self.first_share + ramp * (1 / self.plan.target - self.first_share))
             penalty = penalty + self.multiplier * excess + PENALTY / 2 * excess**2
             self.multiplier = max(0.0, self.multiplier + ASCENT * float(excess.detach()))
         return penalty, float(share.detach())

