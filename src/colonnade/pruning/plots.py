@@ -18,13 +18,19 @@ INK, RED, GREEN, GREY = "#4477AA", "#EE6677", "#228833", "#8a8a8a"
 # From gone at once (pale) to never gone; the text on a cell is dark or light with it.
 DEPTHS = [[0.0, "#e8edf3"], [0.25, "#b9cde2"], [0.5, "#7fa6cc"], [0.75, "#4477AA"], [1.0, "#1f3f66"]]
 LINE = 14  # words in a line of the strip
-SHOWN = 40  # words of the picture by layers
+SHOWN = 48  # words that fit beside each other
 LETTERS = 14  # of a word that are shown
+LEAST = 420  # pixels: what a page gives every figure
 
 
 def _layout(figure: go.Figure, x: str, y: str) -> go.Figure:
     figure.update_layout(xaxis_title=x, yaxis_title=y, margin={"l": 60, "r": 20, "t": 25, "b": 50})
     return figure
+
+
+def words(found: Survival) -> go.Figure:
+    """A short text's words by layer; a long text as a strip in reading order."""
+    return by_layers(found) if len(found.words) <= SHOWN else strip(found)
 
 
 def strip(found: Survival, most: int = 280) -> go.Figure:
@@ -59,19 +65,16 @@ def strip(found: Survival, most: int = 280) -> go.Figure:
         )
     figure.update_yaxes(autorange="reversed", visible=False)
     figure.update_xaxes(visible=False)
-    figure.update_layout(height=90 + 26 * lines, margin={"l": 10, "r": 10, "t": 10, "b": 10})
+    figure.update_layout(height=max(LEAST, 40 + 28 * lines), margin={"l": 10, "r": 10, "t": 10, "b": 10})
     return figure
 
 
 def by_layers(found: Survival) -> go.Figure:
-    """Words against layers; of a long text, the words that live longest, in reading order."""
-    chosen = np.arange(len(found.words))
-    if len(chosen) > SHOWN:
-        chosen = np.sort(np.argsort(-found.depth, kind="stable")[:SHOWN])
-    labels = [f"{k + 1}. {_short(found.words[k])}" for k in chosen]
+    """Words against layers: which are alive after each."""
+    labels = [f"{k}. {_short(word)}" for k, word in enumerate(found.words, 1)]
     figure = go.Figure(
         go.Heatmap(
-            z=found.kept[chosen].T.astype(int),
+            z=found.kept.T.astype(int),
             x=labels,
             y=[f"layer {layer + 1}" for layer in range(found.layers)],
             zmin=0,
@@ -84,7 +87,7 @@ def by_layers(found: Survival) -> go.Figure:
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(tickangle=-60)
-    return _layout(figure, "", "").update_layout(height=170 + 30 * found.layers)
+    return _layout(figure, "", "")
 
 
 def _short(word: str) -> str:

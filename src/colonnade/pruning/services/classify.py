@@ -84,8 +84,7 @@ class ClassifyOutputs(Outputs):
     agreement: Estimate
     saved: Estimate
     time: Table
-    strips: list[Figure]
-    layers: list[Figure]
+    words: list[Figure]
     left: Figure
     note: str
     csv: Artifact
@@ -133,8 +132,10 @@ def classify(inputs: ClassifyInputs, job: Job) -> ClassifyOutputs:
             caption="Of all texts together; exact.",
         ),
         time=timing_table(_time(opened, ids), "dense", "The dense way, too, packs texts and skips padding."),
-        strips=[Figure.of(plots.strip(one), title=f"Text {k}: layers outlived") for k, one in enumerate(pictured, 1)],
-        layers=[Figure.of(plots.by_layers(one), title=f"Text {k}: word by layer") for k, one in enumerate(pictured, 1)],
+        words=[
+            Figure.of(plots.words(one), title=f"Text {k}: which words live to which layer")
+            for k, one in enumerate(pictured, 1)
+        ],
         left=Figure.of(plots.survivors({opened.name: rates}), title="Tokens left after each layer"),
         note=_note(opened, ids, inputs, found),
         csv=job.artifact("answers.csv", _csv(list(columns), list(rows)), title="All answers", media_type=CSV),
