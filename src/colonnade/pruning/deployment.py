@@ -64,8 +64,12 @@ def runtime(form: str, path: Path) -> Any:
     return OpenVinoModel(path) if form == "openvino" else OnnxModel(path)
 
 
-def sample(tokenizer: Any, length: int, count: int = TEXTS) -> Encoded:
-    """Texts of exactly so many tokens: a review, begun at different words."""
+def sample(tokenizer: Any, length: int, texts: Sequence[str] = (), count: int = TEXTS) -> Encoded:
+    """Texts of exactly so many tokens: those given that are long enough, else a review begun at different words."""
+    cut = [tokenizer(text, truncation=True, max_length=length, verbose=False)["input_ids"] for text in texts]
+    long = [row for row in cut if len(row) == length][:count]
+    if long:
+        return Encoded(long, 0, tokenizer.pad_token_id or 0)
     words = (TEXT * (length // 40 + 4)).split()
     rows = []
     for k in range(count):
@@ -81,6 +85,7 @@ def compare(
     folder: Path,
     lengths: Sequence[int],
     rounds: int = 7,
+    texts: Sequence[str] = (),
     progress: Callable[[int], object] = lambda done: None,
 ) -> Comparison:
     """Export a model, and race it with its dense self. The graph stays in `folder` (OpenVINO's as one zip)."""
@@ -91,14 +96,14 @@ def compare(
         pruned = runtime(form, path)
         difference, points = 0.0, []
         for done, length in enumerate(lengths):
-            texts = sample(tokenizer, length)
-            for ids in texts.ids:
+            ready = sample(tokenizer, length, texts)
+            for ids in ready.ids:
                 with torch.inference_mode():
                     expected = model(input_ids=torch.tensor([ids])).logits.numpy()
                 difference = max(difference, float(np.abs(pruned(ids) - expected).max()))
-            found = race({"dense": _all(dense, texts), "pruned": _all(pruned, texts)}, rounds)
-            gained = ratio(count_survivors(model, texts).numpy(), texts.lengths, Shape.of(model.encoder.config))
-            seconds = {name: value / len(texts) for name, value in found.seconds.items()}
+            found = race({"dense": _all(dense, ready), "pruned": _all(pruned, ready)}, rounds)
+            gained = ratio(count_survivors(model, ready).numpy(), ready.lengths, Shape.of(model.encoder.config))
+            seconds = {name: value / len(ready) for name, value in found.seconds.items()}
             points.append(Point(length, seconds["dense"], seconds["pruned"], gained))
             progress(done + 1)
     if form == "openvino":

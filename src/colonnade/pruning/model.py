@@ -243,7 +243,7 @@ def prune(model: Any, thresholds: Sequence[float] | None = None, execution: str 
         if not bool(torch.isfinite(values).all()):
             raise PruningError(f"The weight {weight} holds values that are no finite numbers.")
     config = PrunedConfig(
-        base=model.config.to_dict(),
+        base={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
         execution=execution,
         id2label=model.config.id2label,
         label2id=model.config.label2id,
