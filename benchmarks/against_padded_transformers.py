@@ -19,10 +19,10 @@ from transformers import AutoModelForSequenceClassification
 
 from colonnade.pruning import calibrate, encode, load_tokenizer, minilm_folder, prune
 from colonnade.pruning.adapters import load_adapter, quiet_loading, read_details
-from colonnade.pruning.calibration import count_survivors
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.evaluation import evaluate, race
+from colonnade.pruning.prediction import count_survivors
 
 CASES = {"reviews": (512, 16, 48, 2.7), "polarity": (128, 32, 320, 2.3)}  # cut, batch, texts, target without adapter
 

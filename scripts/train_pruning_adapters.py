@@ -20,12 +20,13 @@ from transformers import AutoModelForSequenceClassification
 
 from colonnade.pruning import prune
 from colonnade.pruning.adapters import fingerprint, minilm_folder, save_adapter
-from colonnade.pruning.calibration import count_survivors, fit_dial, rates_for
+from colonnade.pruning.calibration import fit_dial, rates_for
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.lora import add_lora, merge_lora, take_lora
+from colonnade.pruning.prediction import count_survivors, predict
 from colonnade.pruning.texts import Encoded, encode, load_tokenizer
-from colonnade.pruning.training import Plan, predict, train
+from colonnade.pruning.training import Plan, train
 
 SETTINGS = {
     "polarity": {"cut": 128, "batch": 32, "dense": 3, "soft": 2, "hard": 2, "target": 2.3, "dense_cut": 128},

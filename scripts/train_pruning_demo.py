@@ -25,8 +25,9 @@ from colonnade.pruning.adapters import minilm_folder
 from colonnade.pruning.agreement import guarantee
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.evaluation import evaluate
+from colonnade.pruning.prediction import predict
 from colonnade.pruning.texts import encode, load_tokenizer
-from colonnade.pruning.training import Plan, predict, train
+from colonnade.pruning.training import Plan, train
 
 WORDS, WIDTH, LAYERS = 7000, 128, 4
 WINDOWS, SHARES = (60, 120, 380), (0.6, 0.3, 0.1)
@@ -130,7 +131,13 @@ def main():
     with pruned.encoder.set(dial=0):
         promise = guarantee(logits, predict(pruned, held), 0.01, 0.95)
     print(promise, flush=True)
-    facts = {"margin": promise.margin, "disagreement": promise.disagreement, "confidence": 0.95, "target": TARGET, "tests": {}}
+    facts = {
+        "margin": promise.margin,
+        "disagreement": promise.disagreement,
+        "confidence": 0.95,
+        "target": TARGET,
+        "tests": {},
+    }
     for name, (texts, truth) in tests.items():
         q = evaluate(pruned, texts, truth)
         facts["tests"][name] = {"dense": q.dense, "pruned": q.pruned, "agreement": q.agreement, "ratio": q.ratio}

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.pruning.errors import PruningError, between
+from colonnade.pruning.prediction import predict
 from colonnade.pruning.texts import Encoded
-from colonnade.pruning.training import predict
 
 GRID = np.linspace(1.0, 0.0, 201)
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from colonnade.pruning.batch import Batch
 from colonnade.pruning.cost import Shape, ratio, share_at_rates
-from colonnade.pruning.encoder import PrunedEncoder, survivors
+from colonnade.pruning.encoder import PrunedEncoder
 from colonnade.pruning.errors import PruningError
 from colonnade.pruning.packed import Walk
+from colonnade.pruning.prediction import count_survivors
 from colonnade.pruning.texts import Encoded, batches
 
 STEPS = 30  # of bisection
@@ -99,7 +100,7 @@ def calibrate(
                 walk.step(number, layer)
             progress(number + 1)
     try:
-        return fit_dial(model, texts, target, batch_size)
+        return fit_dial(model, texts, target)
     except PruningError:
         with torch.no_grad():
             encoder.thresholds.copy_(before)
@@ -120,7 +121,7 @@ def _walk(encoder: PrunedEncoder, texts: Encoded, chosen: Sequence[int]) -> Walk
     return Walk(encoder, batch, x, encoder.protected(batch), encoder.first_only)
 
 
-def fit_dial(model: Any, texts: Encoded, target: float, batch_size: int = 16) -> Calibration:
+def fit_dial(model: Any, texts: Encoded, target: float) -> Calibration:
     """Scale all thresholds by the one factor that meets a FLOPs ratio on these texts, and keep the result as
     thresholds.
 
@@ -134,7 +135,7 @@ def fit_dial(model: Any, texts: Encoded, target: float, batch_size: int = 16) ->
     def at(factor: float) -> tuple[float, list[float]]:
         with torch.no_grad():
             encoder.thresholds.copy_(learned * factor)
-        found = count_survivors(model, texts, batch_size)
+        found = count_survivors(model, texts)
         shares = found.double().sum(0) / sum(texts.lengths)
         return ratio(found.numpy(), texts.lengths, shape), shares.tolist()
 
@@ -150,17 +151,3 @@ def fit_dial(model: Any, texts: Encoded, target: float, batch_size: int = 16) ->
             encoder.thresholds.copy_(learned)
         raise PruningError(f"target_speedup {target:g} cannot be met by these scores; the best is {reached:.2f}.")
     return Calibration(encoder.thresholds.tolist(), shares, reached)
-
-
-def count_survivors(model: Any, texts: Encoded, batch_size: int = 16) -> Tensor:
-    """How many tokens of each text leave each layer [texts, L], with the settings as they are."""
-    encoder: PrunedEncoder = model.encoder
-    was = encoder.training
-    encoder.eval()
-    found = torch.zeros(len(texts), len(encoder.thresholds), dtype=torch.long)
-    with torch.inference_mode():
-        for chosen in batches(texts.lengths, batch_size):
-            batch = Batch.of(*texts.tensors(chosen), None)
-            found[chosen] = survivors(batch, encoder.run(batch))
-    encoder.train(was)
-    return found

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from colonnade.pruning.calibration import count_survivors
 from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.errors import one_of
 from colonnade.pruning.evaluation import race
 from colonnade.pruning.export import OnnxModel, OpenVinoModel, to_int8, to_onnx, to_openvino
+from colonnade.pruning.prediction import count_survivors
 from colonnade.pruning.texts import Encoded
 
 FORMATS = ("onnx", "onnx-int8", "openvino")

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colonnade.pruning.calibration import count_survivors
 from colonnade.pruning.cost import Shape, dense_flops, flops
+from colonnade.pruning.prediction import predict, run_all
 from colonnade.pruning.texts import Encoded, batches
-from colonnade.pruning.training import predict
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,10 @@ def evaluate(
 ) -> Quality:
     """Measure a pruned classifier on labelled texts; both answers in one go."""
     truth = np.asarray(labels)
-    pruned = predict(model, texts, progress=progress).numpy().argmax(1)
+    logits, left = run_all(model, texts, progress)
+    pruned, found = logits.numpy().argmax(1), left.numpy()
     with model.encoder.set(dial=0):
         dense = predict(model, texts, progress=lambda done: progress(len(texts) + done)).numpy().argmax(1)
-    found = count_survivors(model, texts).numpy()
     shape = Shape.of(model.encoder.config)
     before, after = dense_flops(texts.lengths, shape), flops(found, texts.lengths, shape)
     low, high = paired_interval(pruned == truth, dense == truth, seed)
@@ -169,7 +168,7 @@ def pareto_sweep(
     found = []
     for dial in dials:
         with model.encoder.set(dial=dial):
-            answers = predict(model, texts).numpy().argmax(1)
-            after = flops(count_survivors(model, texts).numpy(), texts.lengths, shape).sum()
+            logits, left = run_all(model, texts)
+            answers, after = logits.numpy().argmax(1), flops(left.numpy(), texts.lengths, shape).sum()
         found.append((dial, float(before / after), float((answers == truth).mean())))
     return found

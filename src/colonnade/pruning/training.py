@@ -22,6 +22,7 @@ from colonnade.pruning.cost import Shape, soft_share
 from colonnade.pruning.encoder import PrunedEncoder
 from colonnade.pruning.errors import PruningError, between, one_of
 from colonnade.pruning.padded import SoftRun
+from colonnade.pruning.prediction import predict
 from colonnade.pruning.texts import Encoded, batches
 
 Stage = Literal["dense", "soft", "hard"]
@@ -267,19 +268,3 @@ class _Course:
         self.trace.loss.append(loss)
         self.trace.share.append(share)
         self.trace.thresholds.append(self.encoder.thresholds.tolist())
-
-
-def predict(
-    model: Any, texts: Encoded, batch_size: int = 16, progress: Callable[[int], object] = lambda done: None
-) -> Tensor:
-    """Logits of all texts [texts, classes], with the settings as they are."""
-    model.eval()
-    found = torch.zeros(len(texts), model.config.num_labels)
-    done = 0
-    with torch.inference_mode():
-        for chosen in batches(texts.lengths, batch_size):
-            ids, mask = texts.tensors(chosen)
-            found[chosen] = model(input_ids=ids, attention_mask=mask).logits
-            done += len(chosen)
-            progress(done)
-    return found.clone()

@@ -10,7 +10,7 @@ from colonnade.pruning.services.common import PAPER, SOFTWARE, unavailable
 from colonnade.results import Estimate, Figure, Outputs, Table
 from colonnade.service import Resources, service
 
-MAX_FLOPS = 2e12  # of one dense pass at the longest length
+MAX_FLOPS = 4e11  # of one dense pass at the longest length
 POINTS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
