@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from test_queue import fresh_store, look, new_row
 
 from colonnade.gateway import queue
+from colonnade.gateway.accounts import tables  # noqa: F401  (its tables belong to the models)
 from colonnade.gateway.store import HEAD, Base, JobRow, Store, now
 
 
@@ -105,12 +106,14 @@ QUESTIONS: dict[str, tuple[Callable[[Session], object], str]] = {
         lambda s: queue.earlier_result(s, "f" * 64),
         "jobs_by_fingerprint (fingerprint=? AND state=?)",
     ),
-    "claim": (lambda s: queue.claim(s, "g", 2), "jobs_by_state (state=?)"),
+    "claim": (lambda s: queue.claim(s, "g", 2), "jobs_queue (state=?)"),
     "finish": (lambda s: queue.finish(s, "01", 1, "failed"), "sqlite_autoindex_jobs_1 (id=?)"),
-    "cancels": (lambda s: queue.cancels_for(s, "g"), "jobs_by_state (state=?)"),
-    "counts": (queue.active, "COVERING INDEX jobs_by_state (state=?)"),
+    "cancels": (lambda s: queue.cancels_for(s, "g"), "jobs_queue (state=?)"),
+    "counts": (queue.active, "COVERING INDEX jobs_queue (state=?)"),
+    "list of a person": (lambda s: queue.page(s, owner="o", after="01"), "jobs_by_owner (owner=? AND id<?)"),
+    "list of a group": (lambda s: queue.page(s, group="g", after="01"), "jobs_by_group (group_id=? AND id<?)"),
     "others": (lambda s: queue.others_use(s, "01", "02"), "jobs_served (run=?)"),
-    "elsewhere": (lambda s: queue.running_elsewhere(s, "g"), "jobs_by_state (state=?)"),
+    "elsewhere": (lambda s: queue.running_elsewhere(s, "g"), "jobs_queue (state=?)"),
 }
 
 
