@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from harness import settings
-from town import ADDRESS, Mailbox, Town
+from town import Mailbox, Town, close, found
 
-from colonnade.gateway.app import create_app
-from colonnade.gateway.core import Gateway
+from colonnade.gateway.store import Store
 
 
 @pytest.fixture
@@ -30,23 +28,28 @@ def mailbox() -> Iterator[Mailbox]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, which each test copies: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("database") / "colonnade.sqlite3"
+    store = Store(f"sqlite:///{path}")
+    store.upgrade()
+    store.close()
+    return path
+
+
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., Town]]:
+def build(tmp_path: Path, empty: Path) -> Iterator[Callable[..., Town]]:
     """Builds a town with these settings."""
     built: list[Town] = []
 
     def make(**options: Any) -> Town:
-        common = {"accounts": True, "public_url": ADDRESS, "upload_limit": 10_000_000}
-        gateway = Gateway(settings(tmp_path / f"data{len(built)}", **(common | options)))
-        town = Town(gateway, create_app(gateway))
-        town.office.start()
-        built.append(town)
-        return town
+        built.append(found(tmp_path / f"data{len(built)}", empty, **options))
+        return built[-1]
 
     yield make
     for town in built:
-        town.office.stop()
-        town.gateway.store.close()
+        close(town)
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
+from pathlib import Path
 from typing import Any
 
-from harness import until
+from harness import settings, until
 from starlette.testclient import TestClient
 
 from colonnade.gateway.accounts import sessions, tokens
@@ -17,6 +18,7 @@ from colonnade.gateway.accounts.guard import Cookies
 from colonnade.gateway.accounts.office import Office
 from colonnade.gateway.accounts.people import new_account
 from colonnade.gateway.accounts.tables import AccountRow
+from colonnade.gateway.app import create_app
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.person import SCOPES, Person, Role
 
@@ -109,7 +111,21 @@ class Town:
         )
 
 
-Submit = Callable[..., str]
+def found(folder: Path, empty: Path, **options: Any) -> Town:
+    """A new town, whose engine is not started; `empty` is a database with its tables."""
+    folder.mkdir()
+    shutil.copy(empty, folder)
+    common = {"accounts": True, "public_url": ADDRESS, "upload_limit": 10_000_000}
+    gateway = Gateway(settings(folder, **(common | options)))
+    town = Town(gateway, create_app(gateway))
+    town.office.start()
+    return town
+
+
+def close(town: Town) -> None:
+    """End it."""
+    town.office.stop()
+    town.gateway.store.close()
 
 
 def submitted(client: TestClient, service: str = "testing.double", **body: Any) -> str:

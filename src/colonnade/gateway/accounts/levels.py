@@ -27,7 +27,7 @@ def locked(
             continue
         value, level = values[item.name], max(least, item.level, key=LEVELS.index)
         path = f"{prefix}{item.name}"
-        if above(level, allowed) and not item.required and value != item.default and value not in ("", [], None):
+        if above(level, allowed) and not item.required and value != item.default:
             yield path, item, level
         elif item.kind == "group" and isinstance(value, Mapping):
             yield from locked(item.children, value, allowed, f"{path}.", level)
