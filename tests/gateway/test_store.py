@@ -55,6 +55,27 @@ def test_partial_indexes_of_the_migrations_are_those_of_the_models(store: Store,
     other.close()
 
 
+def test_a_database_of_the_first_version_keeps_its_jobs(tmp_path: Path) -> None:
+    from colonnade.gateway.migrations import upgrade
+
+    old = Store(f"sqlite:///{tmp_path / 'old.sqlite3'}")
+    upgrade(old.engine, "0001")
+    values = (
+        "('01', 'a.b', '1', 'queued', '', '{\"n\": 1}', 7, 'f', '01', NULL, 1, 0, 0, NULL, 0, '2026-01-01 00:00:00', "
+        "NULL, NULL, '', 0.0, 0)"
+    )
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO jobs VALUES {values}")
+        connection.exec_driver_sql("INSERT INTO job_files VALUES ('01', 'abc')")
+    old.upgrade()
+    row = look(old, "01")
+    assert (row.inputs, row.seed, row.owner, row.group_id, row.rank, row.stored) == ({"n": 1}, 7, None, None, 0.0, 0)
+    with old.write() as session:
+        assert [claim.id for claim in queue.claim(session, "g", 1)] == ["01"]
+        assert session.execute(text("SELECT count(*) FROM job_files")).scalar() == 1
+    old.close()
+
+
 def test_a_start_that_is_up_to_date_does_not_load_alembic(store: Store) -> None:
     code = (
         "import sys; from colonnade.gateway.store import Store; Store(sys.argv[1]).upgrade(); "

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from colonnade.gateway.accounts.office import Office
+    from colonnade.gateway.notices import Ear
 
 CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
 STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
@@ -78,6 +79,12 @@ class Gateway:
 
             self.office = Office(self.settings, self.store)
         self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of, self.office)
+        self._ear: Ear | None = None
+        if self.store.shared:
+            from colonnade.gateway.notices import Ear, notify_on_commit
+
+            notify_on_commit(self.store)
+            self._ear = Ear(self.store, self._heard)
         self._stopped = threading.Event()
 
     # --- life ------------------------------------------------------------------------------------
@@ -85,6 +92,8 @@ class Gateway:
     def start(self) -> None:
         """Begin to take queued jobs, in the background."""
         self.dispatcher.start()
+        if self._ear is not None:
+            self._ear.start()
         if self.office is not None:
             self.office.start()
         threading.Thread(target=self._tidy_daily, name="colonnade-tidy", daemon=True).start()
@@ -92,10 +101,17 @@ class Gateway:
     def stop(self) -> None:
         """End in order: running jobs are ended and queued again, from their checkpoints."""
         self._stopped.set()
+        if self._ear is not None:
+            self._ear.stop()
         self.dispatcher.stop()
         if self.office is not None:
             self.office.stop()
         self.store.close()
+
+    def _heard(self) -> None:
+        """Another gateway has changed something."""
+        self.dispatcher.announce()
+        self.dispatcher.wake()
 
     def health(self) -> dict[str, Any]:
         """State of the engine, free disk space in bytes, and how many jobs are queued and running."""

@@ -52,6 +52,7 @@ class FairQueue(Protocol):
         """Set the clock to the last job that was taken."""
 
 
+CHANGED = "colonnade_changed"  # marks a session of whose changes other gateways are to hear (see `notices`)
 _CLAIM_LOCK = 0x636F6C6F  # any number that nothing else in the database locks
 
 
@@ -65,6 +66,7 @@ class Page:
 
 def add(session: Session, row: JobRow, files: Sequence[str] = ()) -> None:
     """Enter a new job, in the state that `row` says, with the checksums of its input files."""
+    session.info[CHANGED] = True
     session.add(row)
     session.flush()
     session.add_all(JobFile(job=row.id, sha256=sha256) for sha256 in sorted(set(files)))
@@ -99,7 +101,7 @@ def claim(
         cores -= int(session.scalar(select(func.sum(JobRow.cores)).where(JobRow.state == "running")) or 0)
     if cores < 1:
         return []
-    query: Select[Any] = select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores, JobRow.owner, JobRow.rank)
+    query: Any = select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores, JobRow.owner, JobRow.rank)
     query = query.where(JobRow.state == "queued").order_by(JobRow.rank, JobRow.id).limit(cores)
     taken: list[Claim] = []
     # Who reaches a limit with this very batch leaves places for others: look once more.
@@ -143,6 +145,7 @@ def finish(
     if state not in FINAL:
         raise ValueError(f"a job does not end {state}")
     ended = now()
+    session.info[CHANGED] = True
     change = _guarded(id, "running", attempt).values(
         state=state,
         finished=ended,
@@ -192,6 +195,7 @@ def give_back(
         times = "once" if row.lost == 0 else f"{row.lost + 1} times"
         error = f"The job was given up: the process that ran it was lost {times}."
         return finish(session, id, attempt, "failed", error=error, cpu_seconds=cpu_seconds)
+    session.info[CHANGED] = True
     change = _guarded(id, "running", attempt).values(
         state="queued",
         gateway=None,
@@ -204,6 +208,7 @@ def give_back(
 
 def cancel_queued(session: Session, id: str) -> bool:
     """`waiting | queued -> cancelled`; False when it is in neither state."""
+    session.info[CHANGED] = True
     ended = now()
     for state in ("queued", "waiting"):
         change = _guarded(id, state).values(state="cancelled", finished=ended, error=CANCELLED)
@@ -216,6 +221,7 @@ def cancel_queued(session: Session, id: str) -> bool:
 
 def request_cancel(session: Session, id: str) -> bool:
     """Ask whoever runs the job to end it; False when it is not running."""
+    session.info[CHANGED] = True
     return _changed(session, _guarded(id, "running").values(cancel_requested=True))
 
 

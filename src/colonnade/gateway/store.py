@@ -25,7 +25,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from colonnade.errors import ColonnadeError
@@ -224,12 +224,16 @@ class Store:
     Args:
         url: SQLAlchemy URL.
         busy_timeout: seconds to wait for another writer.
+
+    Attributes:
+        shared: whether several machines may use it (PostgreSQL).
     """
 
     def __init__(self, url: str, busy_timeout: float = 10.0) -> None:
         self.engine = _engine(url, busy_timeout)
+        self.shared = self.engine.dialect.name == "postgresql"
         # A writer takes SQLite's lock when it begins, so that two never meet half-way ("database is locked" at once).
-        self._writing = sessionmaker(self.engine.execution_options(colonnade_write=True), expire_on_commit=False)
+        self.writing = sessionmaker(self.engine.execution_options(colonnade_write=True), expire_on_commit=False)
         self._reading = sessionmaker(self.engine, expire_on_commit=False)
 
     def upgrade(self) -> None:
@@ -259,7 +263,7 @@ class Store:
         Raises:
             Unavailable: another writer holds the database, or the disk is full.
         """
-        with _plain_errors(), self._writing.begin() as session:
+        with _plain_errors(), self.writing.begin() as session:
             yield session
 
     def close(self) -> None:
@@ -270,13 +274,13 @@ class Store:
 def _plain_errors() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, DatabaseError) as error:
-        reason = str(error.orig)
+    except (OperationalError, DatabaseError, InterfaceError) as error:
+        reason = " ".join(str(error.orig).split())
         if "locked" in reason or "busy" in reason:
             raise Unavailable("The gateway's database is busy; try again in a moment.") from error
         if "full" in reason or "disk I/O" in reason:
             raise Unavailable("There is no space left on the gateway's disk.") from error
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError | InterfaceError):
             raise Unavailable(f"The gateway's database cannot be used ({reason}).") from error
         raise
 
@@ -284,7 +288,8 @@ def _plain_errors() -> Iterator[None]:
 def _engine(url: str, busy_timeout: float) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+        # Several gateways share the server's connections, of which PostgreSQL takes 100 unless told otherwise.
+        return create_engine(url, pool_size=5, max_overflow=20, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, pool_size=20, max_overflow=40, connect_args={"timeout": busy_timeout})
