@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AWAY = 2.0  # longest pause, in seconds, between two tries to reach a database that cannot be used
+
 
 class Dispatcher:
     """One thread that moves jobs from the queue to the engine and back.
@@ -98,12 +100,16 @@ class Dispatcher:
     # --- the thread ------------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        away = 0.0
         while not self._stopping:
             try:
                 self._turn()
+                away = 0.0
             except Unavailable as error:
-                log.warning("%s", error)
-                time.sleep(0.2)
+                if not away:  # said once, not for every try
+                    log.warning("%s", error)
+                away = min(2 * away, AWAY) or 0.2
+                time.sleep(away)
                 self.wake()
             except Exception:
                 log.exception("The dispatcher stumbled; it goes on.")

@@ -209,7 +209,7 @@ VALUES = {
     "path": "view", "secret": "x" * 43, "service": "testing.double", "token": "0" * 26, "link": "0" * 26,
     "action": "cancel",
 }  # fmt: skip
-REFUSED = ("There is no job", "You are in no group", "Only ", "Sign in ")
+REFUSED = ("There is no job", "You are in no group", "Only ", "Sign in to ")
 
 
 @pytest.mark.parametrize("route", EXPECTED)

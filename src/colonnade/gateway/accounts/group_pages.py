@@ -103,14 +103,11 @@ def leave(office: TheOffice, me: Me, group: str) -> Response:
 def change_member(office: TheOffice, me: Me, group: str, member: str, action: str) -> Response:
     """Remove a member, or make one a manager too."""
     changes = {"remove": groups.leave, "promote": groups.promote}
-    if action not in changes:
-        return _draw(office, me, group, BadInput([Problem("action", "action must be remove or promote.")]))
-    try:
-        with office.store.write() as session:
-            groups.managed(session, me, group)
-            changes[action](session, member, group)
-    except BadInput as error:
-        return _draw(office, me, group, error)
+    with office.store.write() as session:
+        groups.managed(session, me, group)
+        if action not in changes:
+            raise BadInput([Problem("action", "action must be remove or promote.")])
+        changes[action](session, member, group)
     return see(f"/groups/{group}")
 
 
