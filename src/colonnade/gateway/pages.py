@@ -210,7 +210,6 @@ def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
         return {"run": None, "log": Progress(), "printed": "", **empty}
     shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]
-    address = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return {
         "run": run,
         "log": progress(run.directory / "events.jsonl"),
@@ -219,7 +218,7 @@ def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
         "views": [view for view in shown if view.kind not in ("estimate", "value")],
         "files": downloads.listing(row.id, run),
         "offers": handover.offers(run),
-        "snippets": snippets.same_run(run, _known(row.service), address),
+        "snippets": snippets.same_run(run, _known(row.service), public_address(request)),
     }
 
 
@@ -324,8 +323,13 @@ def reference(request: Request) -> HTMLResponse:
     groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for method, path, summary, tag in routes:
         groups[tag].append((method, path, summary))
-    address = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    return page("reference.html", here="reference", groups=groups, address=address)
+    return page("reference.html", here="reference", groups=groups, address=public_address(request))
+
+
+def public_address(request: Request) -> str:
+    """The address by which programs reach the gateway."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway.settings.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 @router.post(SIGN_IN)
