@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 import colonnade
 from colonnade.errors import ColonnadeError
-from colonnade.gateway import api, api_services, form_pages, pages, statics
+from colonnade.gateway import api, api_services, form_pages, operations, pages, statics
 from colonnade.gateway.access import LOCAL_HOSTS, SECURITY_HEADERS, Access, Denied, Guard, read_token
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.limits import MAX_FORM_TEXT, MAX_JSON, BodyLimit
@@ -58,7 +58,14 @@ def create_app(source: Settings | Gateway | None = None) -> FastAPI:
     # Where people have accounts the token opens nothing; nobody knows this one.
     token = secrets.token_urlsafe(32) if settings.accounts else read_token(settings.data)
     app.state.access = Access(token, settings.port, _hosts(settings))
-    routers = [api.router, api_services.make_router(), statics.router, form_pages.router, pages.router]
+    routers = [
+        api.router,
+        api_services.make_router(),
+        statics.router,
+        operations.router,
+        form_pages.router,
+        pages.router,
+    ]
     if gateway.office is not None:
         from colonnade.gateway.accounts import web
 

@@ -413,13 +413,24 @@ class Gateway:
             self._tidy()
 
     def _tidy(self) -> None:
-        """Finish the removals that a crash cut short; sweep uploads that never ended, or that no job came to use."""
+        """Finish removals that a crash cut short; remove what nobody uses any more, and what was kept long enough."""
         with suppress(Unavailable):
             self._remove_runs()
             self._forget_unused()
+            self._expire()
             if self.office is not None:
                 self.office.tidy()
         self.files.sweep()
+
+    def _expire(self) -> None:
+        """Delete the jobs whose time is over, and tell the owners of those whose time is nearly over."""
+        days = self.settings.result_days
+        if days:
+            from colonnade.gateway import retention
+
+            retention.expire(self.store, days, self.delete)
+            if self.office is not None:
+                retention.warn(self.office, days)
 
     def _forget_unused(self) -> None:
         old = now() - timedelta(days=self.settings.upload_days)

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     poll: float = Field(1.0, gt=0, description="seconds between two looks at the queue when nothing was announced")
 
     accounts: bool = Field(False, description="people sign in, and jobs and files are theirs; needs `public_url`")
-    public_url: str = Field("", description='address by which browsers reach the gateway, e.g. "https://example.org"')
+    public_url: str = Field("", description="address by which browsers reach the gateway: http or https, host, port")
     registration: bool = Field(True, description="whether people may make accounts for themselves; needs `smtp`")
     smtp: SecretStr = Field(SecretStr(""), description="smtp://, smtp+starttls:// or smtps://USER:PASSWORD@HOST:PORT")
     mail_from: str = Field("", description="sender of the gateway's mails")
