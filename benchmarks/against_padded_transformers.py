@@ -53,7 +53,7 @@ def ours(model, texts, batch, order, dial):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path(__file__).parent.parent.parent / "shared" / "data" / "text")
-    parser.add_argument("--adapters", type=Path, default=Path("src/colonnade/pruning/adapters"))
+    parser.add_argument("--adapters", type=Path, default=Path("runs"))
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accuracy", action="store_true", help="also test on all test texts (minutes)")
