@@ -24,7 +24,7 @@ from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.evaluation import evaluate, race
 from colonnade.pruning.prediction import count_survivors
 
-CASES = {"reviews": (512, 16, 48, 2.7), "polarity": (128, 32, 320, 2.3)}  # cut, batch, texts, target without adapter
+CASES = {"reviews": (512, 16, 32, 2.7), "polarity": (128, 32, 320, 2.3)}  # cut, batch, texts, target without adapter
 
 
 def peer(model, texts, batch, order):
