@@ -4,9 +4,9 @@
 
 The real queue on a real database (SQLite in a temporary folder), with simulated cores and a simulated clock: people
 come at random, few of them often (Zipf), one in five with hundreds of jobs at once, the rest with one; run times are
-log-normal with the mean that the year's figures give (2.9 hours), a tenth of them longer than 8 hours. A part of the year is run
-with a short and with a long queue behind it, at 4,000 busy cores, and the year is projected from the longer one. CPU time is
-counted, not wall-clock time.
+log-normal with the mean that the year's figures give (2.9 hours), some of them longer than a day. A part of the year is
+run with a short and with a long queue behind it, at 4,000 busy cores, and the year is projected from the longer one.
+CPU time is counted, not wall-clock time.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ def main() -> None:
             size, cost = site.bytes_per_job(), sum(parts) / 1e3
             site.store.close()
     rate = JOBS / YEAR
-    print(
-        f"\nA year: {rate:.2f} jobs/s on average, {3 * rate:.2f} database transactions/s; {cost * rate:.1%} of one core;"
-    )
+    print(f"\nA year: {rate:.2f} jobs/s on average, {3 * rate:.2f} transactions/s; {cost * rate:.1%} of one core;")
     print(f"{JOBS * size / 1e9:.1f} GB when every job is kept ({size:.0f} bytes a job with its indexes);")
     print(f"the longer queue could take {1 / cost:.0f} jobs/s, {1 / cost / rate:.0f} x the average.")
 
