@@ -67,7 +67,7 @@ def test_calibration_is_repeatable_and_its_bundle_runs(tmp_path: Path) -> None:
 
 def test_training_on_an_own_table(tmp_path: Path) -> None:
     (tmp_path / "mine.tsv").write_text("text\tlabel\n" + ROWS)
-    values = {"table": str(tmp_path / "mine.tsv"), "max_tokens": 16, "epochs": 2, "learning_rate": 1e-3, "onnx": False}
+    values = {"table": str(tmp_path / "mine.tsv"), "max_tokens": 16, "epochs": 2, "onnx": False}
     done = run("pruning.train", values | {"target_speedup": 1.5}, tmp_path / "run")
     found = results(done)
     assert found["accuracy"].value > 90

@@ -66,10 +66,9 @@ class ModelInputs(Inputs):
         return found
 
 
-def percent(value: float, interval: tuple[float, float] | None = None, title: str = "", caption: str = "") -> Estimate:
+def percent(value: float, title: str) -> Estimate:
     """A share as a percentage."""
-    bounds = None if interval is None else (round(100 * interval[0], 2), round(100 * interval[1], 2))
-    return Estimate(value=round(100 * value, 2), interval=bounds, unit="%", title=title, caption=caption)
+    return Estimate(value=round(100 * value, 2), unit="%", title=title)
 
 
 def quality_table(found: Quality) -> Table:
