@@ -102,8 +102,8 @@ def _short(path: Path) -> dict[str, np.ndarray]:
     for _, argument, _ in pickletools.genops(_checked(path)):
         if isinstance(argument, str):
             names.append(argument)
-        elif isinstance(argument, bytes) and len(argument) == 6 * 8 * cells.COUNT:
-            blocks.append(argument)
+        elif isinstance(argument, bytes | bytearray) and len(argument) == 6 * 8 * cells.COUNT:
+            blocks.append(bytes(argument))
     strings = [name for name in names if name.startswith("|")]
     columns = [name for name in names if name.endswith(("-val", "-test"))]
     order = sorted(set(columns), key=columns.index)
