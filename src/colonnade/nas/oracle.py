@@ -104,7 +104,7 @@ def _short(path: Path) -> dict[str, np.ndarray]:
             names.append(argument)
         elif isinstance(argument, bytes | bytearray) and len(argument) == 6 * 8 * cells.COUNT:
             blocks.append(bytes(argument))
-    strings = [name for name in names if name.startswith("|")]
+    strings = [name for name in names if "~" in name]
     columns = [name for name in names if name.endswith(("-val", "-test"))]
     order = sorted(set(columns), key=columns.index)
     values = np.frombuffer(blocks[0], "<f8").reshape(6, cells.COUNT)
