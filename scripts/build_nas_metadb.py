@@ -2,7 +2,8 @@
 
     python scripts/build_nas_metadb.py tasks.npz SHARDS metadb.csv.gz
 
-It may be stopped and started again; what is there already is not run twice. `--merge` only gathers what there is.
+It may be stopped and started again; what is there already is not run twice. `--merge` only gathers what
+there is; `--from-end` goes through the plan backwards, for a second process that meets the first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def main() -> None:
         files = [piece.file for piece in metadb.shards(tasks, folder, trials)]
         found = [outcome for file in files if file.exists() for outcome in metadb.read_shard(file)]
     else:
-        found = metadb.build(tasks, folder, trials)
+        backwards = (lambda function, pieces: [function(p) for p in reversed(pieces)]) if "--from-end" in sys.argv else None
+        found = metadb.build(tasks, folder, trials, backwards)
     metadb.save(found, out)
     print(f"{len(found)} of {len(trials)} trainings, {sum(o.seconds for o in found):.0f} CPU-seconds; two trainings "
           f"of one network correlate by {metadb.noise_ceiling(found):.3f}")  # fmt: skip

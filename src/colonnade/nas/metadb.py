@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
@@ -26,7 +27,7 @@ from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
 from colonnade.nas.space import Architecture, Macro, macros, macs
 
-LARGEST = 1_300_000  # multiply-adds of a network of the database
+LARGEST = 1_200_000  # multiply-adds of a network of the database
 SHARED = 12  # trials of each task that are the same networks for all tasks
 REPEATED = 3  # of these, how many are trained a second time from another seed
 
@@ -164,7 +165,7 @@ def run_shard(shard: Shard) -> Path:
         seconds = time.process_time() - start
         found.append(asdict(Outcome(trial, round(trained.accuracy, 3), round(trained.loss, 5), round(seconds, 2))))
     shard.folder.mkdir(parents=True, exist_ok=True)
-    draft = shard.file.with_suffix(".part")
+    draft = shard.file.with_suffix(f".{os.getpid()}.part")
     draft.write_text(json.dumps(found))
     draft.replace(shard.file)
     return shard.file

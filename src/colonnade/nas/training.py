@@ -35,7 +35,7 @@ class Schedule:
     flip: bool = False
 
 
-SHORT = Schedule(steps=48)  # of the meta-database
+SHORT = Schedule(steps=48, batch=80)  # of the meta-database
 
 
 @dataclass
