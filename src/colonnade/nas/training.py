@@ -85,8 +85,15 @@ def train(
     schedule: Schedule = SHORT,
     seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
+    look: Callable[[int, float], bool] | None = None,
+    looks: int = 4,
 ) -> Trained:
     """Train an architecture on the training side of `data` and run it on the test side.
+
+    Args:
+        progress: called with the step and the training loss.
+        look: called `looks` times on the way with the number of the call and the accuracy on the test side (which is
+            a validation set where this is used); the training ends when it says true.
 
     Raises:
         Diverged: the loss was no number, twice.
@@ -99,7 +106,14 @@ def train(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(architecture, data.channels, data.classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        curve = _fit(network, x, y, replace(schedule, rate=rate), generator, progress)
+
+        def judge(number: int, network: Network = network) -> bool:
+            right = (predict(network, unseen).argmax(1) == labels).float().mean()
+            network.train()
+            return look is not None and look(number, float(right) * 100)
+
+        stops = (looks, judge) if look is not None else None
+        curve = _fit(network, x, y, replace(schedule, rate=rate), generator, progress, stops)
         if curve is not None:
             return Trained(network, predict(network, unseen), labels, curve, halved=attempt > 0)
     raise Diverged(str(architecture))
@@ -112,6 +126,7 @@ def _fit(
     schedule: Schedule,
     generator: torch.Generator,
     progress: Callable[[int, float], None] | None,
+    stops: tuple[int, Callable[[int], bool]] | None = None,
 ) -> list[tuple[int, float]] | None:
     """The learning curve, or None when the loss was no number."""
     network.train()
@@ -141,6 +156,10 @@ def _fit(
             curve.append((step + 1, value))
             if progress is not None:
                 progress(step + 1, value)
+        if stops is not None and (step + 1) % max(1, schedule.steps // stops[0]) == 0:
+            number = (step + 1) // max(1, schedule.steps // stops[0])
+            if stops[1](number):
+                break
     return curve
 
 
