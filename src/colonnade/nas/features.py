@@ -45,9 +45,10 @@ class Description:
     channels: int
 
 
-def describe(data: Images, encoder: str = "small", per_class: int = statistics.PER_CLASS, seed: int = 0) -> Description:
+def describe(data: Images, encoder: str | Network = "small", per_class: int = statistics.PER_CLASS, seed: int = 0) -> Description:
     """Encode a sample of the training images of a data set.
 
+    The encoder is a name, or a network of the small encoder's kind.
     Of many classes fewer images each are taken, at most `statistics.MOST` in all.
     """
     chosen = data.sample(max(4, min(per_class, statistics.MOST // data.classes)), np.random.default_rng(seed))
@@ -57,13 +58,13 @@ def describe(data: Images, encoder: str = "small", per_class: int = statistics.P
     return Description(grouped, torch.from_numpy(numbers), data.classes, data.channels)
 
 
-def encode(pixels: np.ndarray, encoder: str = "small") -> Tensor:
+def encode(pixels: np.ndarray, encoder: str | Network = "small") -> Tensor:
     """Features float32 [n, d] of images uint8 [n, h, h, c].
 
     Raises:
         NasError: no such encoder, or its packages are not installed.
     """
-    if encoder not in ENCODERS:
+    if isinstance(encoder, str) and encoder not in ENCODERS:
         raise NasError(f"encoder must be one of {', '.join(ENCODERS)}, but is {encoder!r}.")
     x = coloured(pixels)
     with torch.inference_mode():
@@ -72,7 +73,7 @@ def encode(pixels: np.ndarray, encoder: str = "small") -> Tensor:
             x = (x - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_SPREAD)[:, None, None]
             network = _lite0()
             return torch.cat([network(part.contiguous(memory_format=torch.channels_last)) for part in x.split(64)])
-        small = load_small()
+        small = load_small() if isinstance(encoder, str) else encoder
         return torch.cat([small.features(part) for part in standardised(x).split(256)])
 
 
@@ -97,13 +98,14 @@ def small_network(classes: int = 1) -> Network:
 
 
 @lru_cache(maxsize=1)
-def load_small(path: Path | None = None) -> Network:
-    """The small encoder with the weights of the package, or of a file."""
+def load_small() -> Network:
+    """The small encoder with the weights of the package."""
     from safetensors.torch import load_file
 
     network = small_network()
-    stored = load_file(path or Path(__file__).parent / "zoo" / "encoder.safetensors")
-    network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in stored.items()})
+    stored = load_file(Path(__file__).parent / "zoo" / "encoder.safetensors")
+    state = {name: value.float() if value.is_floating_point() else value for name, value in stored.items()}
+    network.load_state_dict(state | {f"head.{n}": v for n, v in network.head.state_dict().items()})
     return network.eval()
 
 

@@ -18,7 +18,7 @@ from colonnade.nas import cells
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError, between
 from colonnade.nas.features import ENCODERS, encode
-from colonnade.nas.search import Search
+from colonnade.nas.searching import Search
 from colonnade.nas.space import Architecture, macros, macs, params
 from colonnade.nas.training import Diverged, Schedule, Trained, train
 
