@@ -32,10 +32,6 @@ def natural(root: Path, rng: np.random.Generator) -> Iterator[Task]:
     yield "cifar10", "cifar", x, y, TRAINING
     keep = np.isin(y, [2, 3, 4, 5, 6, 7])
     yield "cifar_animals", "cifar", x[keep], y[keep], TRAINING
-    keep = np.isin(y, [3, 5])
-    yield "cifar_cat_dog", "cifar", x[keep], y[keep], TRAINING
-    keep = np.isin(y, [0, 1, 8, 9])
-    yield "cifar_vehicles_grey", "cifar", x[keep].mean(3, keepdims=True).astype(np.uint8), y[keep], TRAINING
     yield "cifar_rotation", "cifar", *turned(x, rng), TRAINING
     x, y = read.folders(root / "sign" / "Dataset", 32)
     yield "sign_digits", "sign", x, y, TRAINING
@@ -54,8 +50,6 @@ def clothes_and_digits(root: Path, rng: np.random.Generator) -> Iterator[Task]:
     folder = root / "kannada" / "data" / "output_tensors" / "MNIST_format"
     x, y = read.idx_pair(folder / "X_kannada_MNIST_test-idx3-ubyte.gz", folder / "y_kannada_MNIST_test-idx1-ubyte.gz")
     yield "kannada", "digits", x, y, TRAINING
-    x, y = read.idx_pair(folder / "X_dig_MNIST-idx3-ubyte.gz", folder / "y_dig_MNIST-idx1-ubyte.gz")
-    yield "kannada_dig", "digits", x, y, 400
     hoda = read.hoda(root / "hoda" / "DigitDB" / "Test 20000.cdb")
     yield "hoda", "digits", *hoda, TRAINING
     yield "hoda_count", "composed", *counted(hoda, rng), TRAINING
@@ -67,7 +61,7 @@ def clothes_and_digits(root: Path, rng: np.random.Generator) -> Iterator[Task]:
 def drawn_and_heard(root: Path, rng: np.random.Generator) -> Iterator[Task]:
     folder = root / "omniglot" / "python"
     alphabets = read.omniglot(sorted(folder.glob("images_background_small*.zip")))
-    for name in ("Japanese_(katakana)", "Sanskrit", "Latin", "Korean"):
+    for name in ("Japanese_(katakana)", "Sanskrit"):
         yield f"omniglot_{name.split('_')[0].lower()}", "omniglot", *alphabets[name], TRAINING
     x = np.concatenate([x for x, _ in alphabets.values()])
     y = np.repeat(np.arange(len(alphabets)), [len(x) for x, _ in alphabets.values()])
@@ -86,8 +80,6 @@ def printed(root: Path, rng: np.random.Generator) -> Iterator[Task]:
     named = {kind: [f for f in fonts if kind in f.name] for kind in ("Serif", "Mono", "Bold", "Italic", "Oblique")}
     sans = [f for f in fonts if f not in named["Serif"] + named["Mono"]]
     yield "letters_latin", "glyphs", *glyphs.characters(glyphs.LATIN, fonts, 60, rng), TRAINING
-    greek = [f for f in fonts if f.name.startswith(("DejaVu", "Free", "Liberation"))]
-    yield "letters_greek", "glyphs", *glyphs.characters(glyphs.GREEK, greek, 60, rng), 400
     yield "font_style", "fonts", *glyphs.styles([sans, named["Serif"], named["Mono"]], 500, rng), TRAINING
     upright = [f for f in fonts if f not in named["Italic"] + named["Oblique"]]
     thin = [f for f in upright if f not in named["Bold"]]
@@ -96,8 +88,6 @@ def printed(root: Path, rng: np.random.Generator) -> Iterator[Task]:
     face = folder / "noto" / "NotoColorEmoji.ttf"
     groups = [list(range(*codes)) for codes in glyphs.EMOJI.values()]
     yield "emoji_groups", "emoji", *glyphs.emoji(face, groups, 260, rng), TRAINING
-    single = [[code] for code in range(0x1F400, 0x1F400 + 40, 2)]
-    yield "emoji_animals", "emoji", *glyphs.emoji(face, single, 60, rng), 400
 
 
 def textures(root: Path, rng: np.random.Generator) -> Iterator[Task]:

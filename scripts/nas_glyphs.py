@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 Labelled = tuple[np.ndarray, np.ndarray]
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
 SCRIPTS = {
     "Armenian": 0x0561, "Hebrew": 0x05D0, "Arabic": 0x0628, "Devanagari": 0x0915, "Bengali": 0x0995, "Tamil": 0x0B95,
     "Thai": 0x0E01, "Georgian": 0x10D0, "Ethiopic": 0x1200, "Cherokee": 0x13A0, "Khmer": 0x1780, "Runic": 0x16A0,

@@ -27,7 +27,7 @@ from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
 from colonnade.nas.space import Architecture, Macro, macros, macs
 
-LARGEST = 1_200_000  # multiply-adds of a network of the database
+LARGEST = 600_000  # multiply-adds of a network of the database
 SHARED = 12  # trials of each task that are the same networks for all tasks
 REPEATED = 3  # of these, how many are trained a second time from another seed
 

@@ -35,7 +35,7 @@ class Schedule:
     flip: bool = False
 
 
-SHORT = Schedule(steps=48, batch=80)  # of the meta-database
+SHORT = Schedule(steps=32, batch=64)  # of the meta-database
 
 
 @dataclass
