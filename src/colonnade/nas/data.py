@@ -63,7 +63,8 @@ class Images:
         return float(counts.min() / counts.max())
 
     @cached_property
-    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+    def scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and spread of the training pixels by channel, of values from 0 to 1."""
         training = self.x[~self.test].astype(np.float32) / 255
         return training.mean((0, 1, 2)), training.std((0, 1, 2)) + 1e-3
 
@@ -82,7 +83,7 @@ class Images:
         import torch
         import torch.nn.functional as F
 
-        mean, spread = self._scale
+        mean, spread = self.scale
         x = torch.from_numpy(np.ascontiguousarray((pixels.astype(np.float32) / 255 - mean) / spread))
         x = x.permute(0, 3, 1, 2)
         if resolution < x.shape[-1]:

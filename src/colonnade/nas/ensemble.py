@@ -18,7 +18,7 @@ from torch import Tensor
 from colonnade.nas import cells
 from colonnade.nas.errors import NasError
 from colonnade.nas.features import Description
-from colonnade.nas.generator import Generator
+from colonnade.nas.generator import Drawn, Generator
 from colonnade.nas.predictor import Predictor, from_logit, graph_vectors, macro_features
 from colonnade.nas.space import Architecture, Macro
 
@@ -107,6 +107,16 @@ class MetaModel:
             wide = described.expand(len(graphs), -1)
             found.append((torch.cat([member.standing(graphs, row, wide) for row in rows]), *member.levels(described)))
         return self._combine(found, description)
+
+    @torch.inference_mode()
+    def draw(
+        self, description: Description, n: int, temperature: float = 1.0, seed: int = 0, masked: bool = True
+    ) -> Drawn:
+        """What the generator draws for a data set, each from a place of its own in the latent space."""
+        generator = torch.Generator().manual_seed(seed)
+        mean, log_variance = self.generator.latents([description])
+        noise = torch.randn(n, self.generator.latent, generator=generator)
+        return self.generator.draw(mean + noise * (log_variance / 2).exp(), generator, temperature, masked)
 
     def _combine(self, found: list[tuple[Tensor, Tensor, Tensor]], description: Description) -> Predicted:
         standings = torch.stack([standing for standing, _, _ in found]).double()

@@ -7,7 +7,7 @@ and the sizes takes what the trainings show and spreads it. It stops when no fur
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm
@@ -16,6 +16,7 @@ from colonnade.nas.data import Images
 from colonnade.nas.ensemble import Predicted
 from colonnade.nas.errors import between
 from colonnade.nas.predictor import from_logit, logit
+from colonnade.nas.searching import Candidate
 from colonnade.nas.space import Architecture
 from colonnade.nas.training import SHORT, Diverged, Schedule, train
 
@@ -101,6 +102,16 @@ def refine(
         if progress is not None:
             progress(number + 1)
     return Refined(tuple(trained), tuple(accuracies), mean, spread, stopped)
+
+
+def updated(candidates: Sequence[Candidate], learned: Refined) -> tuple[Candidate, ...]:
+    """The candidates in their new order, with what the trainings taught of their accuracies."""
+    found = []
+    for place in learned.order.tolist():
+        low, high = learned.interval(place)
+        value = float(from_logit(learned.logits[place]))
+        found.append(replace(candidates[place], accuracy=value, lower=low, upper=high))
+    return tuple(found)
 
 
 def _squares(found: np.ndarray) -> np.ndarray:

@@ -193,7 +193,7 @@ class _Product(Sequence[Architecture]):
 
 
 def _drawn(data: Images, description: Description, model: MetaModel, n: int, seed: int) -> _Pool:
-    found = generate(model, description, n, seed=seed)
+    found = model.draw(description, n, seed=seed).architectures()
     found = sorted({Architecture(cells.to_index(cells.simplify(cells.from_index(a.cell))), a.macro) for a in found})
     found = [a for a in found if cells.connected(cells.from_index(a.cell))]
     if not found:
@@ -208,18 +208,6 @@ def pool_of(found: Sequence[Architecture], data: Images, description: Descriptio
         for count in (params, macs)
     ]
     return _Pool(found, model.predict(found, description), sizes[0], sizes[1])
-
-
-def generate(
-    model: MetaModel, description: Description, n: int, *, temperature: float = 1.0, seed: int = 0
-) -> list[Architecture]:
-    """Networks that the generator draws for a data set, all of them cells of the space."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        mean, log_variance = model.generator.latents([description])
-        noise = torch.randn(n, model.generator.latent, generator=generator)
-        z = mean + noise * (log_variance / 2).exp()
-    return model.generator.draw(z, generator, temperature).architectures()
 
 
 def _unsatisfiable(pool: _Pool, limits: Limits) -> str:

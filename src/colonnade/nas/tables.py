@@ -75,6 +75,28 @@ def oracle(dataset: str, folder: Path | str | None = None) -> Oracle:
     return Oracle(dataset, _nats(root / _NATS)[dataset], short)
 
 
+def read_table(path: Path) -> Oracle:
+    """A table of one's own: CSV with the columns `cell`, `test` and, if there is one, `signal`, all 15,625 cells.
+
+    Raises:
+        NasError: one sentence on what is wrong.
+    """
+    try:
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        places = np.array([cells.to_index(cells.from_string(row["cell"])) for row in rows])
+        columns = {name: np.array([float(row[name]) for row in rows]) for name in ("test", "signal") if name in rows[0]}
+    except (KeyError, IndexError, TypeError, UnicodeDecodeError):
+        raise NasError("table must be CSV with the columns cell and test.") from None
+    except NasError:
+        raise
+    except ValueError as error:
+        raise NasError(f"table holds an accuracy that is no number ({error}).") from None
+    if len(np.unique(places)) != cells.COUNT or not all(np.isfinite(c).all() for c in columns.values()):
+        raise NasError(f"table must hold a finite accuracy for each of the {cells.COUNT:,} cells, but has {len(rows):,} rows.")
+    found = {name: column[np.argsort(places)] for name, column in columns.items()}
+    return Oracle("own", found["test"], found.get("signal"))
+
+
 def _checked(path: Path) -> bytes:
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != _CHECKSUMS[path.name]:
