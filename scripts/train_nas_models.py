@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--members", type=int, default=5)
     parser.add_argument("--crossed", type=int, default=3, help="members of each ensemble in cross-validation")
+    parser.add_argument("--own-encoders", action="store_true", help="an encoder for each fold that has not seen its images")
     given = parser.parse_args()
     torch.set_num_threads(1)
     tasks, outcomes = Tasks(given.tasks), metadb.load(given.database)
@@ -57,7 +58,7 @@ def main() -> None:
         print(f"encoder: {time.process_time() - start:.0f} CPU-s", flush=True)
     parts = crossing.folds(families, given.folds)
     table = meta.Table(found, descriptions(tasks, names, given.encoder))
-    by_fold = _fold_descriptions(tasks, names, parts) if given.encoder == "small" else None
+    by_fold = _fold_descriptions(tasks, names, parts) if given.own_encoders else None
     print("descriptions are made", flush=True)
     aware = crossing.cross(table, parts, given.crossed, descriptions=by_fold)
     blind = crossing.cross(table, parts, given.crossed, blind=True)
@@ -110,6 +111,7 @@ def _measures(
         "coverage_of_90": round(float(np.mean(covered)), 4),
         "half_width_logit": round(ensemble.quantile(residuals, ensemble.LEVEL), 3),
         "by_task": {name: [round(rho["aware"][name], 3), round(rho["blind"][name], 3)] for name in found.tasks},
+        "encoder_saw_images_of_left_out_tasks": given.encoder == "small" and not given.own_encoders,
         "seeds": {"members": list(range(given.members)), "encoder": 0, "generator": 0},
     }  # fmt: skip
 

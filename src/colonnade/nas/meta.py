@@ -91,7 +91,7 @@ class Table:
 
 
 def train_predictor(
-    table: Table, names: Sequence[str], seed: int, blind: bool = False, steps: int = 500, tasks: int = 8, each: int = 32
+    table: Table, names: Sequence[str], seed: int, blind: bool = False, steps: int = 300, tasks: int = 6, each: int = 20
 ) -> Predictor:
     """One member of an ensemble, from the records of some tasks."""
     torch.manual_seed(seed)
@@ -129,7 +129,7 @@ def _order(predicted: Tensor, wanted: Tensor, repeats: Tensor) -> Tensor:
     return total / len(repeats)
 
 
-def _resampled(description: Description, rng: np.random.Generator, classes: int = 10, samples: int = 10) -> Description:
+def _resampled(description: Description, rng: np.random.Generator, classes: int = 8, samples: int = 8) -> Description:
     """The same data set seen through fewer of its classes and images."""
     c, s, _ = description.features.shape
     kept = rng.choice(c, min(c, classes), replace=False)
@@ -139,7 +139,7 @@ def _resampled(description: Description, rng: np.random.Generator, classes: int 
 
 
 def train_generator(
-    table: Table, names: Sequence[str], seed: int, share: float = 0.3, steps: int = 800, batch: int = 64, beta: float = 0.005
+    table: Table, names: Sequence[str], seed: int, share: float = 0.3, steps: int = 400, batch: int = 48, beta: float = 0.005
 ) -> tuple[Generator, set[int]]:
     """A generator from the best `share` of the networks of each task, and the cells that it has seen."""
     torch.manual_seed(seed)
@@ -165,7 +165,7 @@ def train_generator(
     return generator.eval(), {found.architectures[i].cell for _, i in pairs}
 
 
-def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 1200, batch: int = 64) -> Network:
+def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 1000, batch: int = 48) -> Network:
     """The small encoder: one network with a last layer for each task, trained on all of them in turn."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
