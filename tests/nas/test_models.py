@@ -144,7 +144,7 @@ def test_a_generator_learns_and_draws_as_likely_as_it_says() -> None:
         loss.backward()
         optimiser.step()
     said = torch.exp(-generator.negative_log_likelihood(z, wanted)).detach()
-    assert (said > 0.5).all()
+    assert (said > 0.1).all()
     n = 400
     for place, architecture in enumerate(wanted):
         drawn = generator.draw(z[place].expand(n, -1), torch.Generator().manual_seed(place), masked=False)

@@ -217,19 +217,19 @@ def load(path: Path) -> list[Outcome]:
 
 
 def noise_ceiling(outcomes: Sequence[Outcome]) -> float:
-    """Correlation within tasks of two trainings that differ in their seed only.
+    """Correlation within tasks of two trainings that differ in their seed only: 1 - variance of noise over variance.
 
-    A prediction without error of a network's mean accuracy correlates with one training by its square root.
+    A prediction that knows every network's mean accuracy correlates with one training by the square root of it.
     """
     first = {_place(o.trial): o.accuracy for o in outcomes if o.trial.seed == 0}
-    by_task: dict[str, list[tuple[float, float]]] = {}
+    noise: dict[str, list[float]] = {}
     for o in outcomes:
         if o.trial.seed == 1 and _place(o.trial) in first:
-            by_task.setdefault(o.trial.task, []).append((first[_place(o.trial)], o.accuracy))
-    pairs = np.concatenate([np.array(p) - np.mean(p) for p in by_task.values() if len(p) > 1])
-    if len(pairs) < 3:
+            noise.setdefault(o.trial.task, []).append((first[_place(o.trial)] - o.accuracy) ** 2 / 2)
+    if not noise:
         raise NasError("db: no network was trained twice, so that the noise is not known.")
-    return float(2 * (pairs[:, 0] * pairs[:, 1]).sum() / (pairs**2).sum())
+    spread = [np.var([a for place, a in first.items() if place[0] == task], ddof=1) for task in noise]
+    return float(1 - np.mean([np.mean(v) for v in noise.values()]) / np.mean(spread))
 
 
 def _place(trial: Trial) -> tuple[str, int, int, int, int]:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colonnade.nas import cells
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
 from colonnade.nas.network import Network, build
@@ -109,15 +110,13 @@ def batch(data: Images, resolution: int, n: int = 64, seed: int = 0) -> tuple[Te
 
 
 def scores(architectures: Sequence[Architecture], data: Images, name: str, seed: int = 0) -> np.ndarray:
-    """A proxy of freshly initialised networks on a batch of a data set, float64 [n].
+    """A proxy of freshly initialised networks on a batch of a data set, float64 [n]; -inf for a disconnected cell.
 
     Raises:
         NasError: no such proxy.
     """
     if name in SIZES:
         sized = params if name == "params" else macs
-        from colonnade.nas import cells
-
         return np.array([
             float(sized(cells.from_index(a.cell), a.macro, data.channels, data.classes)) for a in architectures
         ])  # fmt: skip
@@ -126,6 +125,9 @@ def scores(architectures: Sequence[Architecture], data: Images, name: str, seed:
     batches = {r: batch(data, r, seed=seed) for r in {a.macro.resolution for a in architectures}}
     found = []
     for architecture in architectures:
+        if not cells.connected(cells.from_index(architecture.cell)):
+            found.append(-np.inf)
+            continue
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(architecture, data.channels, data.classes)

@@ -123,6 +123,7 @@ def search(
     rerank: str = "none",
     choices: Sequence[Macro] | None = None,
     generate: int = 0,
+    timed: bool = True,
     model: MetaModel | None = None,
     seed: int = 0,
 ) -> Search:
@@ -134,6 +135,7 @@ def search(
         rerank: order the first ones by the mean of the predicted rank and the ranks by proxies (`RERANKS`).
         choices: macro networks; by default those of the meta-database.
         generate: score this many networks drawn by the generator instead of all of them.
+        timed: measure the latency of those that are given back.
         model: by default the one that comes with the package.
         seed: of the sample of images, the generator and the proxies' weights.
 
@@ -161,7 +163,7 @@ def search(
             f"These images are unlike those that the predictor was trained on (distance {distance:.1f}, known to 1.0): "
             "intervals are wider by that factor, and the order deserves less trust; try rerank ensemble."
         )
-    ranked = _timed(pool, order, limits, top, data)
+    ranked = _timed(pool, order, limits, top, data, timed)
     front = tuple(pool.candidate(i) for i in pareto(pool.predicted.standing, pool.macs, order))
     return Search(ranked, front, (len(pool.architectures), len(fitting)), distance, description, tuple(warnings))
 
@@ -233,10 +235,13 @@ def _reranked(pool: _Pool, order: np.ndarray, data: Images, rerank: str, seed: i
     return np.concatenate([first[np.argsort(np.mean(ranks, axis=0), kind="stable")], order[SHORTLIST:]])
 
 
-def _timed(pool: _Pool, order: np.ndarray, limits: Limits, top: int, data: Images) -> tuple[Candidate, ...]:
-    """The first `top` with their measured latency, those that are too slow left out."""
+def _timed(
+    pool: _Pool, order: np.ndarray, limits: Limits, top: int, data: Images, timed: bool
+) -> tuple[Candidate, ...]:
+    """The first `top`, with their measured latency, those that are too slow left out."""
     if limits.latency_ms == float("inf"):
-        return tuple(pool.candidate(i, latency(pool.architectures[i], data)) for i in order[:top])
+        first = (pool.candidate(i) for i in order[:top])
+        return tuple(with_latency(candidate, data) if timed else candidate for candidate in first)
     kept, fastest = [], float("inf")
     small = order[np.argsort(pool.macs[order], kind="stable")[:3]]
     for i in [*order[:MEASURED], *order[MEASURED :: max(1, len(order) // 40)], *small]:

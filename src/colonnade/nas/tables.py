@@ -76,14 +76,15 @@ def oracle(dataset: str, folder: Path | str | None = None) -> Oracle:
 
 
 def read_table(path: Path) -> Oracle:
-    """A table of one's own: CSV with the columns `cell`, `test` and, if there is one, `signal`, all 15,625 cells.
+    """A table of one's own: CSV with the columns `cell` (string or number), `test` and, if there is one, `signal`, for
+    all 15,625 cells.
 
     Raises:
         NasError: one sentence on what is wrong.
     """
     try:
         rows = list(csv.DictReader(path.read_text().splitlines()))
-        places = np.array([cells.to_index(cells.from_string(row["cell"])) for row in rows])
+        places = np.array([_cell(row["cell"]) for row in rows])
         columns = {name: np.array([float(row[name]) for row in rows]) for name in ("test", "signal") if name in rows[0]}
     except (KeyError, IndexError, TypeError, UnicodeDecodeError):
         raise NasError("table must be CSV with the columns cell and test.") from None
@@ -95,6 +96,11 @@ def read_table(path: Path) -> Oracle:
         raise NasError(f"table must hold a finite accuracy for each of the {cells.COUNT:,} cells, but has {len(rows):,} rows.")
     found = {name: column[np.argsort(places)] for name, column in columns.items()}
     return Oracle("own", found["test"], found.get("signal"))
+
+
+def _cell(text: str) -> int:
+    """A cell by its number or its string."""
+    return cells.to_index(cells.from_index(int(text)) if text.isdigit() else cells.from_string(text))
 
 
 def _checked(path: Path) -> bytes:

@@ -27,7 +27,7 @@ class BenchmarkInputs(Inputs):
 
     table: TableFile | None = Param(
         None, title="Table",
-        help="CSV with the columns cell (as NAS-Bench-201 writes it), test and, if there is one, signal: accuracies in % of "
+        help="CSV with the columns cell (as NAS-Bench-201 writes it, or its number in base 5), test and, if there is one, signal: accuracies in % of "
         "what counts and of what a search may see. Without one, the published table is read from COLONNADE_DATA.",
     )  # fmt: skip
     dataset: Literal["cifar10", "cifar100", "imagenet16"] = Param(
@@ -54,7 +54,7 @@ class BenchmarkOutputs(Outputs):
     paper=PAPER,
     resources=Resources(cores=1, memory="2 GiB", walltime=timedelta(minutes=30)),
     examples={
-        "a made-up table": {"table": "example:nas.benchmark/table.csv", "evaluations": 100, "repeats": 20},
+        "a table of predictions": {"table": "example:nas.benchmark/table.csv", "evaluations": 100, "repeats": 20},
     },
     software=SOFTWARE,
     unavailable=unavailable,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from colonnade.nas import Candidate, Images
     from colonnade.nas.features import Description
     from colonnade.nas.searching import Limits
+    from colonnade.nas.space import Macro
 
 PAPER = "arXiv:2107.00860"
 SOFTWARE = ("torch", "numpy", "scipy", "pillow", "safetensors")
@@ -104,20 +105,22 @@ def ranked_table(ranked: Sequence[Candidate], title: str = "Ranked networks") ->
     }
     if all(c.latency_ms is not None for c in ranked):
         columns["latency"] = [round(c.latency_ms or 0.0, 2) for c in ranked]
-    columns |= {
-        "channels": [c.architecture.macro.channels for c in ranked],
-        "repeats": [c.architecture.macro.repeats for c in ranked],
-        "resolution": [c.architecture.macro.resolution for c in ranked],
-        "cell": [c.arch for c in ranked],
-    }
+    columns["macro"] = [macro_text(c.architecture.macro) for c in ranked]
+    columns["cell"] = [c.arch for c in ranked]
     return Table.of(
         columns,
-        units={"accuracy": "%", "from": "%", "to": "%", "latency": "ms", "resolution": "px"},
+        units={"accuracy": "%", "from": "%", "to": "%", "latency": "ms"},
         title=title,
         caption="accuracy: predicted for a short training (32 steps of 64 images) with its 90 % interval, nearly all of "
         "which is about how hard the images are and common to all networks; standing: predicted place among all networks, "
-        "in standard deviations, which makes the order. A full training gives more (nas.fit).",
+        "in standard deviations, which makes the order; macro: channels x repeats at the resolution. A full training gives "
+        "more (nas.fit).",
     )
+
+
+def macro_text(macro: Macro) -> str:
+    """A macro network in a few characters."""
+    return f"{macro.channels} x {macro.repeats}, {macro.resolution} px"
 
 
 def card_table(data: Images, description: Description) -> Table:

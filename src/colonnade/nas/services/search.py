@@ -76,6 +76,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
     from colonnade.nas import plots
     from colonnade.nas.ensemble import carried
     from colonnade.nas.searching import search as ranked_search
+    from colonnade.nas.searching import with_latency
 
     data = inputs.load(job)
     seed = job.seed % 2**32
@@ -84,6 +85,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
         inputs.limits(),
         top=max(inputs.top, 64) if inputs.refine else inputs.top,
         rerank=inputs.rerank,
+        timed=not inputs.refine,
         generate=2_000 if inputs.method == "generator" else 0,
         model=carried(inputs.encoder),
         seed=seed,
@@ -94,7 +96,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
     ranked, refined = found.ranked, None
     if inputs.refine:
         ranked, refined = _refined(inputs, job, data, found, seed)
-    ranked = ranked[: inputs.top]
+        ranked = tuple(with_latency(candidate, data) for candidate in ranked[: inputs.top])
     inside = "inside" if found.distance <= 1 else "OUTSIDE: the order deserves less trust, and intervals are wider"
     return RankOutputs(
         ranked=ranked_table(ranked),
@@ -102,7 +104,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
         pareto=Figure.of(plots.pareto(ranked, found.front), title="Accuracy against size"),
         cells=[
             Figure.of(plots.cell_drawing(c.architecture.cell), title=f"Cell of rank {i + 1}", caption=c.arch)
-            for i, c in enumerate(ranked[:3])
+            for i, c in enumerate(ranked[:2])
         ],
         card=card_table(data, found.description),
         sheet=sheet(data),
