@@ -37,6 +37,7 @@ clean:
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[all]"
+	@$(BIN)/python -m colonnade.lattice  # its kernels would else be compiled by the first job
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -15,7 +17,9 @@ from colonnade.results import Estimate, Figure, Table
 from colonnade.runner import Run
 
 MAX_TEXT = 2_000  # characters of one plain value
-MAX_COLUMNS = 12
+FEWEST_COLUMNS = 4  # shown even when their cells must break
+MAX_CELL = 30  # width from which a cell breaks
+GAP = 2  # between columns
 
 
 def render(run: Run, rows: int) -> Group:
@@ -42,7 +46,7 @@ def render(run: Run, rows: int) -> Group:
     files = _grid("Files")
     for path, title, value in run.results:
         if isinstance(value, Table):
-            parts.append(_table(title, value, rows, formats(path, value, taken)[0][0]))
+            parts.append(_Head(title, value, rows, formats(path, value, taken)[0][0]))
         named = [value.file] if hasattr(value, "file") else []
         if isinstance(value, Figure):
             named = [name for name, _ in formats(path, value, taken) if (run.files / name).exists()]
@@ -61,21 +65,44 @@ def _grid(title: str) -> RichTable:
     return grid
 
 
-def _table(title: str, table: Table, rows: int, download: str) -> RenderableType:
-    columns = table.columns[:MAX_COLUMNS]
-    length = len(table.data[0]) if table.data else 0
-    hints = []
-    if length > rows:
-        hints.append(f"{rows} of {length} rows")
-    if len(table.columns) > MAX_COLUMNS:
-        hints.append(f"{MAX_COLUMNS} of {len(table.columns)} columns")
-    hint = f"{' and '.join(hints)}; all in files/{download}" if hints else None
-    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        shown.add_column(Text(column.label), justify="right" if column.type in ("integer", "number") else "left")
-    for row in range(min(length, rows)):
-        shown.add_row(*(Text(_cell(table.data[index][row])) for index in range(len(columns))))
-    return Group(Text(f"\n{title}", style="bold"), shown, *([Text(hint, style="dim")] if hint else []))
+@dataclass(frozen=True)
+class _Head:
+    """The first rows of a table, and as many of its columns as the terminal has room for."""
+
+    title: str
+    table: Table
+    rows: int
+    download: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        length = len(self.table.data[0]) if self.table.data else 0
+        rows = min(length, self.rows)
+        cells = [[_cell(value) for value in values[:rows]] for values in self.table.data]
+        widths = self._widths(cells, options.max_width)
+        count = len(widths)
+        shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+        for column, width in zip(self.table.columns, widths, strict=False):
+            side: Literal["left", "right"] = "right" if column.type in ("integer", "number") else "left"
+            shown.add_column(Text(column.label), justify=side, min_width=width)
+        for row in range(rows):
+            shown.add_row(*(Text(cells[index][row]) for index in range(count)))
+        yield Text(f"\n{self.title}", style="bold")
+        yield shown
+        hints = [f"{rows} of {length} rows"] if length > rows else []
+        if count < len(self.table.columns):
+            hints.append(f"{count} of {len(self.table.columns)} columns")
+        if hints:
+            yield Text(f"{' and '.join(hints)}; all in files/{self.download}", style="dim")
+
+    def _widths(self, cells: list[list[str]], room: int) -> list[int]:
+        """The least widths of as many columns as fit: labels may break between words, short cells may not."""
+        widths: list[int] = []
+        for column, texts in zip(self.table.columns, cells, strict=True):
+            words = column.label.split() or [""]
+            widths.append(min(max(map(cell_len, [*words, *texts])), MAX_CELL))
+            if sum(widths) + GAP * len(widths) + 2 > room and len(widths) > FEWEST_COLUMNS:
+                return widths[:-1]
+        return widths
 
 
 def _cell(value: Any) -> str:

@@ -207,16 +207,26 @@ def test_no_trained_model_beats_the_oracle(world):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_structured_models_are_ahead_of_the_flat_one(seed):
-    """The paper's ordering, with its own loss on random transitions: physics with 5 objects, under a minute each."""
+    """The paper's ordering at 5 steps, physics with 5 objects, under a minute of CPU each: its monolithic model is a
+    flat autoencoder. The same flat transition over slots of the contrastive loss is level with the structured ones.
+    """
     world = PhysicsWorld(objects=5)
     data, test = world.collect(1000, 100, seed=2 * seed), world.collect(1000, 10, seed=2 * seed + 1)
     hits = {}
-    for name in ("flat", "modular", "csgnn"):
-        model, start = WorldModel.of(world, transition=name, seed=seed), process_time()
-        fit(model, data, loss="contrastive", updates=300, batch=512, balance=0, seed=seed)
-        assert process_time() - start < 60
-        hits[name] = evaluate({name: model}, test, rows=1000, with_baselines=False)[0].hits[5]
-    assert min(hits["modular"], hits["csgnn"]) >= hits["flat"] + 20
+    for name, loss, updates in (
+        ("flat", "ae", 100),
+        ("flat", "contrastive", 300),
+        ("modular", "contrastive", 300),
+        ("csgnn", "contrastive", 300),
+    ):
+        model, start = WorldModel.of(world, transition=name, decoder=loss == "ae", seed=seed), process_time()
+        fit(model, data, loss=loss, updates=updates, batch=512, balance=0, seed=seed)
+        assert process_time() - start < 90  # about 45 s the first, 16 s the others on an idle core
+        hits[name, loss] = evaluate({name: model}, test, rows=1000, with_baselines=False)[0].hits[5]
+    print(hits)
+    structured = min(hits["modular", "contrastive"], hits["csgnn", "contrastive"])
+    assert structured >= hits["flat", "ae"] + 20
+    assert abs(structured - hits["flat", "contrastive"]) < 10
 
 
 def test_collapsed_slots_are_reported():
