@@ -21,7 +21,9 @@ def main() -> None:
         files = [piece.file for piece in metadb.shards(tasks, folder, trials)]
         found = [outcome for file in files if file.exists() for outcome in metadb.read_shard(file)]
     else:
-        backwards = (lambda function, pieces: [function(p) for p in reversed(pieces)]) if "--from-end" in sys.argv else None
+        backwards = (
+            (lambda function, pieces: [function(p) for p in reversed(pieces)]) if "--from-end" in sys.argv else None
+        )
         found = metadb.build(tasks, folder, trials, backwards)
     metadb.save(found, out)
     print(f"{len(found)} of {len(trials)} trainings, {sum(o.seconds for o in found):.0f} CPU-seconds; two trainings "

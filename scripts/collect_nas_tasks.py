@@ -92,9 +92,19 @@ def printed(root: Path, rng: np.random.Generator) -> Iterator[Task]:
 
 def textures(root: Path, rng: np.random.Generator) -> Iterator[Task]:
     folder = Path(skimage.__file__).parent / "data"
-    grey = [np.asarray(Image.open(folder / f"{n}.png").convert("L")) for n in ("brick", "grass", "gravel", "page", "text")]
+    grey = [
+        np.asarray(Image.open(folder / f"{n}.png").convert("L")) for n in ("brick", "grass", "gravel", "page", "text")
+    ]
     yield "textures", "textures", *read.patches(grey, 40, 300, rng), TRAINING
-    names = ("ihc.png", "retina.jpg", "hubble_deep_field.jpg", "coffee.png", "chelsea.png", "astronaut.png", "motorcycle_left.png")
+    names = (
+        "ihc.png",
+        "retina.jpg",
+        "hubble_deep_field.jpg",
+        "coffee.png",
+        "chelsea.png",
+        "astronaut.png",
+        "motorcycle_left.png",
+    )
     colour = [np.asarray(Image.open(folder / name).convert("RGB")) for name in names]
     yield "patches", "textures", *read.patches(colour, 48, 220, rng), TRAINING
     faces = (np.load(folder / "lfw_subset.npy") * 255).astype(np.uint8)[..., None]

@@ -1,4 +1,4 @@
-"""Unpacking an archive that somebody else made: nothing outside the folder, no links, no bombs. And packing a folder."""
+"""Unpacking what somebody else packed: nothing outside the folder, no links, no bombs. And packing a folder."""
 
 from __future__ import annotations
 

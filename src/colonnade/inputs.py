@@ -269,7 +269,9 @@ class Accept:
         if not here or ".zip" not in self.extensions or not isinstance(value, str | Path):
             return value
         folder = Path(value).expanduser()
-        return InputFile(_zipped(folder, self.limit), safe_name(folder.resolve().name) + ".zip") if folder.is_dir() else value
+        if not folder.is_dir():
+            return value
+        return InputFile(_zipped(folder, self.limit), safe_name(folder.resolve().name) + ".zip")
 
     def _inspect(self, file: InputFile) -> InputFile:
         if self.extensions and not file.name.lower().endswith(self.extensions):

@@ -81,9 +81,7 @@ def test_cells_of_one_function_compute_the_same() -> None:
         assert torch.allclose(outputs[0], outputs[1], atol=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("text", "count", "mega"), [(FULL_CELL, 1_531_546, 220.11968), (RESNET, 1_288_506, 184.73024)]
-)
+@pytest.mark.parametrize(("text", "count", "mega"), [(FULL_CELL, 1_531_546, 220.11968), (RESNET, 1_288_506, 184.73024)])
 def test_published_sizes(text: str, count: int, mega: float) -> None:
     cell = cells.from_string(text)
     assert params(cell, NAS_BENCH_201) == count

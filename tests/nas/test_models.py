@@ -197,7 +197,7 @@ def test_scoring_all_is_scoring_each() -> None:
 
 
 def test_intervals_hold_for_new_tasks() -> None:
-    """Of tasks like those of the calibration, nine in ten accuracies lie inside; a few tasks are not enough for more."""
+    """Of tasks like those of the calibration, nine in ten accuracies lie inside the intervals."""
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(200):

@@ -9,7 +9,19 @@ import pytest
 import torch
 from scipy.stats import rankdata, spearmanr
 
-from colonnade.nas import Architecture, Images, Limits, Macro, NasError, cells, evolution, oracle, params, scores, search
+from colonnade.nas import (
+    Architecture,
+    Images,
+    Limits,
+    Macro,
+    NasError,
+    cells,
+    evolution,
+    oracle,
+    params,
+    scores,
+    search,
+)
 from colonnade.nas.ensemble import Predicted
 from colonnade.nas.proxies import PROXIES
 from colonnade.nas.refinement import refine
@@ -45,7 +57,7 @@ def test_the_front_is_what_no_smaller_one_beats(signs: Images) -> None:
 def test_limits_that_nothing_meets_name_the_least(signs: Images) -> None:
     with pytest.raises(NasError, match=r"at most 1,000 parameters: the fewest parameters are 4,894"):
         search(signs, Limits(params=1_000))
-    with pytest.raises(NasError, match="no network answers within 0.0001 ms on this machine: the fastest"):
+    with pytest.raises(NasError, match=r"no network answers within 0\.0001 ms on this machine: the fastest"):
         search(signs, Limits(latency_ms=0.0001))
     with pytest.raises(NasError, match="rerank must be one of none, naswot"):
         search(signs, rerank="magic")

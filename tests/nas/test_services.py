@@ -110,7 +110,7 @@ def test_bad_images_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="images: there must be at least 2 classes, but there is 1"):
         get("nas.search").parse({"images": str(tmp_path / "one.npz")})
     (tmp_path / "model.pt").write_bytes(b"x")
-    with pytest.raises(BadInput, match="must end in .zip or .npz"):
+    with pytest.raises(BadInput, match=r"must end in \.zip or \.npz"):
         get("nas.search").parse({"images": str(tmp_path / "model.pt")})
 
 

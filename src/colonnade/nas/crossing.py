@@ -61,7 +61,9 @@ def cross(
     for number, part in enumerate(parts):
         own = Table(found, descriptions[number]) if descriptions is not None else table
         rest = [name for name in found.tasks if name not in part]
-        models = [train_predictor(own, rest, seed=100 * number + member + seed, blind=blind) for member in range(members)]
+        models = [
+            train_predictor(own, rest, seed=100 * number + member + seed, blind=blind) for member in range(members)
+        ]
         for name in part:
             rows = found.of([name])
             t = found.tasks.index(name)

@@ -187,8 +187,7 @@ def _enough(labels: np.ndarray, names: tuple[str, ...]) -> None:
     if counts.min() < MIN_PER_CLASS:
         poor = names[int(counts.argmin())]
         raise NasError(
-            f"each class needs at least {MIN_PER_CLASS} images, but class {poor!r} has "
-            f"{counts.min() or 'none'}."
+            f"each class needs at least {MIN_PER_CLASS} images, but class {poor!r} has {counts.min() or 'none'}."
         )
     if not MIN_IMAGES <= len(labels) <= MAX_IMAGES:
         raise NasError(f"there must be from {MIN_IMAGES} to {MAX_IMAGES:,} images, but there are {len(labels):,}.")

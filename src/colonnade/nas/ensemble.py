@@ -94,7 +94,9 @@ class MetaModel:
         ], description)  # fmt: skip
 
     @torch.inference_mode()
-    def predict_all(self, macros: Sequence[Macro], description: Description, numbers: np.ndarray | None = None) -> Predicted:
+    def predict_all(
+        self, macros: Sequence[Macro], description: Description, numbers: np.ndarray | None = None
+    ) -> Predicted:
         """The same for every macro network with each cell of `numbers` (default: all 15,625), macro by macro."""
         chosen = np.arange(cells.COUNT) if numbers is None else numbers
         grid = cells.every_cell()[chosen]

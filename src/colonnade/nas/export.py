@@ -28,6 +28,9 @@ class Ready(nn.Module):
         names: of the classes.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, network: Network, mean: np.ndarray, spread: np.ndarray, names: tuple[str, ...]) -> None:
         super().__init__()
         self.network, self.names = network, names

@@ -18,14 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colonnade.nas import cells, statistics
+from colonnade.nas import statistics
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
 from colonnade.nas.network import Network
 from colonnade.nas.space import Architecture, Macro
 
 ENCODERS = ("small", "lite0")
-SMALL = Architecture.of("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|", Macro(8, 1, 24))
+SMALL = Architecture.of(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|", Macro(8, 1, 24)
+)
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, which lite0 was trained with
 
 
@@ -45,7 +47,9 @@ class Description:
     channels: int
 
 
-def describe(data: Images, encoder: str | Network = "small", per_class: int = statistics.PER_CLASS, seed: int = 0) -> Description:
+def describe(
+    data: Images, encoder: str | Network = "small", per_class: int = statistics.PER_CLASS, seed: int = 0
+) -> Description:
     """Encode a sample of the training images of a data set.
 
     The encoder is a name, or a network of the small encoder's kind.
@@ -72,9 +76,11 @@ def encode(pixels: np.ndarray, encoder: str | Network = "small") -> Tensor:
             x = F.interpolate(x, (64, 64), mode="bilinear", antialias=True, align_corners=False)
             x = (x - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_SPREAD)[:, None, None]
             network = _lite0()
-            return torch.cat([network(part.contiguous(memory_format=torch.channels_last)) for part in x.split(64)])
+            return torch.cat(
+                [network(part.contiguous(memory_format=torch.channels_last)) for part in torch.split(x, 64)]
+            )
         small = load_small() if isinstance(encoder, str) else encoder
-        return torch.cat([small.features(part) for part in standardised(x).split(256)])
+        return torch.cat([small.features(part) for part in torch.split(standardised(x), 256)])
 
 
 def coloured(pixels: np.ndarray) -> Tensor:

@@ -22,7 +22,9 @@ from colonnade.nas.searching import Search
 from colonnade.nas.space import Architecture, macros, macs, params
 from colonnade.nas.training import Diverged, Schedule, Trained, train
 
-RESNET_CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|"  # two convolutions and a shortcut
+RESNET_CELL = (
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|"  # two convolutions and a shortcut
+)
 FULL_CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 VALIDATION = 0.2  # of the training images
 
@@ -133,7 +135,9 @@ def fit(
         validation = []
         for place, architecture in enumerate(listed):
             shorter = replace(schedule, steps=max(20, round(schedule.steps * (1 - VALIDATION))))
-            value, curve = _validated(architecture, part, shorter, seed, _share(tell, f"Candidate {place + 1}", shorter))
+            value, curve = _validated(
+                architecture, part, shorter, seed, _share(tell, f"Candidate {place + 1}", shorter)
+            )
             validation.append(value)
             curves[f"candidate {place + 1}"] = curve
     if np.isnan(validation).all():
@@ -176,7 +180,7 @@ def _validated(
 
 
 def _baseline(name: str, winner: Architecture, data: Images) -> Architecture:
-    """A fixed cell with the macro network that brings its parameters nearest to the winner's, at the same resolution."""
+    """A fixed cell with the macro network that brings its size nearest to the winner's, at the same resolution."""
     cell = cells.from_string(RESNET_CELL if name == "resnet" else FULL_CELL)
     aim = float(params(cells.from_index(winner.cell), winner.macro, data.channels, data.classes))
     choices = macros(tuple(range(2, 33)), (1, 2, 3), (winner.macro.resolution,))
@@ -195,7 +199,10 @@ def _row(
 ) -> Row:
     made = Trained(None, logits, labels)  # type: ignore[arg-type]
     low, high = interval(int((logits.argmax(1) == labels).sum()), len(labels))
-    sizes = [int(c(cells.from_index(architecture.cell), architecture.macro, data.channels, data.classes)) for c in (params, macs)]
+    sizes = [
+        int(c(cells.from_index(architecture.cell), architecture.macro, data.channels, data.classes))
+        for c in (params, macs)
+    ]
     return Row(name, architecture, made.accuracy, low, high, made.balanced_accuracy, sizes[0], sizes[1], seconds)
 
 
@@ -227,4 +234,6 @@ def _probe(encoder: str, data: Images) -> Row:
     made = Trained(None, logits, labels)  # type: ignore[arg-type]
     low, high = interval(int((logits.argmax(1) == labels).sum()), len(labels))
     title = "linear layer on the carried encoder" if encoder == "small" else "linear layer on EfficientNet-Lite0"
-    return Row(title, None, made.accuracy, low, high, made.balanced_accuracy, int(found.x.size), 0, time.process_time() - start)
+    return Row(
+        title, None, made.accuracy, low, high, made.balanced_accuracy, int(found.x.size), 0, time.process_time() - start
+    )

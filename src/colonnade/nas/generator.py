@@ -1,14 +1,14 @@
 """The generator: a data set's vector in a latent space, and graphs grown from it node by node.
 
-After arXiv:2107.00860 (3.2): maximise E_q(z|D)[log p(G|z)] - beta KL(q(z|D) || N(0, 1)) over pairs of a data set D and a
-network G that does well on it. The decoder is that of D-VAE (arXiv:1904.11088) with all edges of a node decided at
+After arXiv:2107.00860 (3.2): maximise E_q(z|D)[log p(G|z)] - beta KL(q(z|D) || N(0, 1)) over pairs of a data set D and
+a network G that does well on it. The decoder is that of D-VAE (arXiv:1904.11088) with all edges of a node decided at
 once, so that a batch grows in eight steps; the macro network is drawn from the last state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -96,6 +96,9 @@ class Generator(nn.Module):
         latent: dimensions of z.
     """
 
+    stats_mean: Tensor
+    stats_spread: Tensor
+
     def __init__(self, features: int, hidden: int = 48, latent: int = 16) -> None:
         super().__init__()
         self.latent = latent
@@ -122,7 +125,7 @@ class Generator(nn.Module):
         """-log p(G|z) of each network, [b], with its own nodes and edges fed back."""
         types = node_types(np.array([cells.from_index(a.cell) for a in architectures]))
         knobs = torch.tensor([
-            [values.index(v) for values, v in zip(KNOBS, (a.macro.channels, a.macro.repeats, a.macro.resolution), strict=True)]
+            [values.index(v) for values, v in zip(KNOBS, astuple(a.macro), strict=True)]
             for a in architectures
         ])  # fmt: skip
         edges = torch.from_numpy(topology()).expand(len(types), NODES, NODES)

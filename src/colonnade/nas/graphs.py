@@ -145,12 +145,12 @@ def _shared(recurrence: Recurrence, backward: bool) -> Tensor:
     order = range(NODES - 1, -1, -1) if backward else range(NODES)
     messages: dict[int, Tensor] = {}
     state = torch.empty(0)
-    row = np.empty(0)
-    for node, (sources, types, row) in zip(order, _sharing(backward), strict=True):
+    plan = _sharing(backward)
+    for node, (sources, types, _) in zip(order, plan, strict=True):
         received = torch.zeros(len(types), recurrence.hidden, dtype=recurrence.map.weight.dtype)
         for source, rows in sources:
             received += messages[source][torch.from_numpy(rows)]
         state = recurrence.step(torch.from_numpy(types), received)
         if node != (0 if backward else NODES - 1):
             messages[node] = recurrence.message(state, node)
-    return state[torch.from_numpy(row)]
+    return state[torch.from_numpy(plan[-1][2])]

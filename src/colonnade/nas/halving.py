@@ -12,9 +12,7 @@ from colonnade.nas.training import Diverged, Schedule, train
 RUNGS = 4  # validations of a training
 
 
-def successive_halving(
-    listed: Sequence[Architecture], data: Images, schedule: Schedule, seed: int = 0
-) -> list[float]:
+def successive_halving(listed: Sequence[Architecture], data: Images, schedule: Schedule, seed: int = 0) -> list[float]:
     """Last validation accuracy of each network in %, NaN for one that diverged; weak ones are trained for less time.
 
     Raises:

@@ -21,7 +21,6 @@ from colonnade.nas.predictor import Predictor, logit, macro_features
 from colonnade.nas.space import Architecture
 
 
-
 @dataclass(frozen=True)
 class Records:
     """Outcomes as arrays; trainings of one network on one task from several seeds are averaged.
@@ -82,16 +81,16 @@ class Table:
         """Give a network the means and spreads of what it reads, over the tasks that it may see."""
         seen = [self.records.tasks.index(name) for name in names]
         numbers = torch.stack([self.descriptions[t].statistics for t in seen])
-        network.stats_mean.copy_(numbers.mean(0))  # type: ignore[operator]
-        network.stats_spread.copy_(numbers.std(0) + 1e-2)  # type: ignore[operator]
+        network.stats_mean.copy_(numbers.mean(0))
+        network.stats_spread.copy_(numbers.std(0) + 1e-2)
         if isinstance(network, Predictor):
             rows = self.macro[self.records.of(names)]
-            network.macro_mean.copy_(rows.mean(0))  # type: ignore[operator]
-            network.macro_spread.copy_(rows.std(0) + 1e-2)  # type: ignore[operator]
+            network.macro_mean.copy_(rows.mean(0))
+            network.macro_spread.copy_(rows.std(0) + 1e-2)
 
 
 def train_predictor(
-    table: Table, names: Sequence[str], seed: int, blind: bool = False, steps: int = 300, tasks: int = 6, each: int = 20
+    table: Table, names: Sequence[str], seed: int, blind: bool = False, steps: int = 220, tasks: int = 6, each: int = 20
 ) -> Predictor:
     """One member of an ensemble, from the records of some tasks."""
     torch.manual_seed(seed)
@@ -111,7 +110,9 @@ def train_predictor(
         standing = predictor.standing(
             predictor.graph(table.types[places]), table.macro[places], described.repeat_interleave(repeats, 0)
         )
-        loss = F.smooth_l1_loss(standing, table.standing[places]) + 0.3 * _order(standing, table.standing[places], repeats)
+        loss = F.smooth_l1_loss(standing, table.standing[places]) + 0.3 * _order(
+            standing, table.standing[places], repeats
+        )
         mean, spread = predictor.levels(described)
         wanted = torch.from_numpy(found.mean[chosen]).float(), torch.from_numpy(found.spread[chosen]).float()
         loss = loss + 0.2 * (F.smooth_l1_loss(mean, wanted[0]) + F.smooth_l1_loss(spread.log(), wanted[1].log()))
@@ -122,7 +123,8 @@ def train_predictor(
 def _order(predicted: Tensor, wanted: Tensor, repeats: Tensor) -> Tensor:
     """Logistic loss of pairs within a task that stand apart by more than half a standard deviation."""
     total = predicted.new_zeros(())
-    for p, w in zip(predicted.split(repeats.tolist()), wanted.split(repeats.tolist()), strict=True):
+    sizes = repeats.tolist()
+    for p, w in zip(torch.split(predicted, sizes), torch.split(wanted, sizes), strict=True):
         apart = (w[:, None] - w[None]) > 0.5
         if apart.any():
             total = total + F.softplus(p[None] - p[:, None])[apart].mean()
@@ -139,7 +141,13 @@ def _resampled(description: Description, rng: np.random.Generator, classes: int 
 
 
 def train_generator(
-    table: Table, names: Sequence[str], seed: int, share: float = 0.3, steps: int = 400, batch: int = 48, beta: float = 0.005
+    table: Table,
+    names: Sequence[str],
+    seed: int,
+    share: float = 0.3,
+    steps: int = 400,
+    batch: int = 48,
+    beta: float = 0.005,
 ) -> tuple[Generator, set[int]]:
     """A generator from the best `share` of the networks of each task, and the cells that it has seen."""
     torch.manual_seed(seed)
@@ -165,7 +173,7 @@ def train_generator(
     return generator.eval(), {found.architectures[i].cell for _, i in pairs}
 
 
-def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 1000, batch: int = 48) -> Network:
+def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 700, batch: int = 48) -> Network:
     """The small encoder: one network with a last layer for each task, trained on all of them in turn."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -187,7 +195,8 @@ def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 1000, batch:
         loss = F.cross_entropy(heads[name](network.features(x[chosen])), y[chosen])
         _update(loss, both, optimiser, cycle)
     _settle(network, sets, rng)
-    return network.eval()
+    network.eval()
+    return network
 
 
 def _settle(network: Network, sets: dict[str, tuple[Tensor, Tensor]], rng: np.random.Generator) -> None:
@@ -195,15 +204,19 @@ def _settle(network: Network, sets: dict[str, tuple[Tensor, Tensor]], rng: np.ra
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
-            module.momentum = None  # type: ignore[assignment]
-    mixed = torch.cat([x[torch.from_numpy(rng.choice(len(x), min(len(x), 40), replace=False))] for x, _ in sets.values()])
+            module.momentum = None
+    mixed = torch.cat(
+        [x[torch.from_numpy(rng.choice(len(x), min(len(x), 40), replace=False))] for x, _ in sets.values()]
+    )
     network.train()
     with torch.no_grad():
-        for part in mixed[torch.from_numpy(rng.permutation(len(mixed)))].split(256):
+        for part in torch.split(mixed[torch.from_numpy(rng.permutation(len(mixed)))], 256):
             network.features(part)
 
 
-def _optimiser(module: nn.Module, rate: float, decay: float, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.OneCycleLR]:
+def _optimiser(
+    module: nn.Module, rate: float, decay: float, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.OneCycleLR]:
     optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay)
     return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.2, cycle_momentum=False)
 

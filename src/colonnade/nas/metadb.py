@@ -94,12 +94,15 @@ def plan(tasks: Sequence[str], cells_per_task: int = 40, seed: int = 0) -> list[
     for place in range(cells_per_task):
         for task in tasks:
             network = shared[place // 2] if place % 2 == 0 and place // 2 < SHARED else _draw(rng, bool(place // 2 % 2))
-            order.append(Trial(task, network.cell, *astuple(network.macro), seed=0))
-    again = [
-        Trial(task, network.cell, *astuple(network.macro), seed=1) for network in shared[:REPEATED] for task in tasks
-    ]
+            order.append(_trial(task, network, 0))
+    again = [_trial(task, network, 1) for network in shared[:REPEATED] for task in tasks]
     middle = len(order) // 2
     return list(dict.fromkeys(order[:middle] + again + order[middle:]))
+
+
+def _trial(task: str, network: Architecture, seed: int) -> Trial:
+    macro = network.macro
+    return Trial(task, network.cell, macro.channels, macro.repeats, macro.resolution, seed)
 
 
 def _draw(rng: np.random.Generator, strong: bool) -> Architecture:
@@ -196,7 +199,9 @@ def save(outcomes: Sequence[Outcome], path: Path) -> None:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)
-    writer.writerows([*astuple(o.trial), o.accuracy, o.loss, o.seconds] for o in sorted(outcomes, key=lambda o: o.trial))
+    writer.writerows(
+        [*astuple(o.trial), o.accuracy, o.loss, o.seconds] for o in sorted(outcomes, key=lambda o: o.trial)
+    )
     path.write_bytes(gzip.compress(stream.getvalue().encode(), mtime=0))
 
 
@@ -209,7 +214,9 @@ def load(path: Path) -> list[Outcome]:
     try:
         rows = list(csv.DictReader(io.StringIO(gzip.decompress(path.read_bytes()).decode())))
         return [
-            Outcome(Trial(r["task"], *(int(r[name]) for name in _HEADER[1:6])), *(float(r[name]) for name in _HEADER[6:]))
+            Outcome(
+                Trial(r["task"], *(int(r[name]) for name in _HEADER[1:6])), *(float(r[name]) for name in _HEADER[6:])
+            )
             for r in rows
         ]
     except (OSError, KeyError, ValueError) as error:

@@ -85,20 +85,19 @@ class Reduction(nn.Module):
         short = self.shortcut(F.avg_pool2d(x, 2))
         if short.shape[-2:] != deep.shape[-2:]:
             short = F.interpolate(short, size=deep.shape[-2:])
-        return deep + short
+        summed: Tensor = deep + short
+        return summed
 
 
 class Network(nn.Module):
-    """Stem, three stages of repeated cells with reductions between, global mean, linear. [b, in, r, r] to [b, classes]."""
+    """Stem, three stages of repeated cells, reductions between them, mean, linear. [b, in, r, r] to [b, classes]."""
 
     def __init__(self, architecture: Architecture, in_channels: int, classes: int) -> None:
         super().__init__()
         self.architecture, self.in_channels, self.classes = architecture, in_channels, classes
         channels = architecture.macro.channels
         cell = cells.from_index(architecture.cell)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         stages: list[nn.Module] = []
         for stage in range(STAGES):
             if stage:

@@ -67,7 +67,8 @@ def cell_drawing(number: int) -> go.Figure:
     names = ["in", "1", "2", "out"]
     figure.add_scatter(
         x=[_PLACES[n][0] for n in kept], y=[_PLACES[n][1] for n in kept], mode="markers+text", showlegend=False,
-        text=[names[n] for n in kept], textposition="bottom center", marker={"size": 16, "color": GREY}, hoverinfo="text",
+        text=[names[n] for n in kept], textposition="bottom center", hoverinfo="text",
+        marker={"size": 16, "color": GREY},
     )  # fmt: skip
     figure.update_xaxes(visible=False, range=[-0.4, 4.0])
     figure.update_yaxes(visible=False, range=[-1.0, 1.4])
@@ -84,14 +85,16 @@ def _curve(source: int, target: int) -> tuple[list[float], list[float]]:
 
 def contact_sheet(x: np.ndarray, y: np.ndarray, names: Sequence[str], columns: int = 10, rows: int = 10) -> go.Figure:
     """Images of up to ten classes, a row for each, in shades of their brightness."""
-    shown = [label for label in range(min(len(names), rows))]
+    shown = range(min(len(names), rows))
     side = x.shape[1]
     sheet = np.full((len(shown) * (side + 2), columns * (side + 2)), np.nan)
     for row, label in enumerate(shown):
         for column, image in enumerate(x[y == label][:columns]):
             top, left = row * (side + 2), column * (side + 2)
             sheet[top : top + side, left : left + side] = image.mean(-1)
-    figure = go.Figure(go.Heatmap(z=np.round(sheet), colorscale="gray", showscale=False, zmin=0, zmax=255, hoverinfo="skip"))
+    figure = go.Figure(
+        go.Heatmap(z=np.round(sheet), colorscale="gray", showscale=False, zmin=0, zmax=255, hoverinfo="skip")
+    )
     middles = [row * (side + 2) + side / 2 for row in range(len(shown))]
     figure.update_yaxes(autorange="reversed", tickvals=middles, ticktext=[names[label][:20] for label in shown])
     figure.update_xaxes(visible=False)
@@ -122,7 +125,9 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> go.Figure:
     return figure
 
 
-def compared(names: Sequence[str], values: Sequence[float], lower: Sequence[float], upper: Sequence[float]) -> go.Figure:
+def compared(
+    names: Sequence[str], values: Sequence[float], lower: Sequence[float], upper: Sequence[float]
+) -> go.Figure:
     """Test accuracies with their intervals."""
     figure = go.Figure(go.Scatter(
         x=list(values), y=list(names), mode="markers", marker={"color": COLOURS[0], "size": 10},

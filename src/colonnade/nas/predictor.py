@@ -1,8 +1,8 @@
 """The meta performance predictor: from a data set's description and a network to how well the network will do.
 
 As in the paper (arXiv:2107.00860, 3.4) a data set vector and a graph vector meet in a small network. Other than there,
-it predicts two things apart: where a network stands among others on this data set, and where and how wide the accuracies
-of this data set lie. The first is what a search needs; mixing them rewards guessing how hard a data set is.
+it predicts two things apart: where a network stands among others on this data set, and where and how wide the
+accuracies of this data set lie. The first is what a search needs; mixing them rewards guessing how hard a data set is.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ class Predictor(nn.Module):
         hidden: of the graph encoder.
         blind: whether the data set is hidden from it: the baseline that any use of the data set must beat.
     """
+
+    stats_mean: Tensor
+    stats_spread: Tensor
+    macro_mean: Tensor
+    macro_spread: Tensor
 
     def __init__(self, features: int, hidden: int = 48, blind: bool = False) -> None:
         super().__init__()

@@ -57,7 +57,9 @@ def synflow(network: Network, x: Tensor, y: Tensor) -> float:
     network.zero_grad()
     network(torch.ones_like(x[:1])).sum().backward()
     # In double precision: sums over many layers overflow single.
-    total = sum(float((p.detach().double() * p.grad.double()).abs().sum()) for p in network.parameters() if p.grad is not None)
+    total = sum(
+        float((p.detach().double() * p.grad.double()).abs().sum()) for p in network.parameters() if p.grad is not None
+    )
     with torch.no_grad():
         for name, value in network.named_parameters():
             value.mul_(signs[name])

@@ -43,7 +43,9 @@ def load_images(path: Path | str, *, resolution: int | None = None, seed: int = 
     if path.suffix.lower() in (".npz", ".npy"):
         return _arrays(path, seed)
     if path.suffix.lower() in (".pkl", ".pickle", ".pt", ".pth"):
-        raise NasError(f"images: {path.name!r} is a pickle, which could run code when read; save x and y as npz instead.")
+        raise NasError(
+            f"images: {path.name!r} is a pickle, which could run code when read; save x and y as npz instead."
+        )
     with tempfile.TemporaryDirectory() as folder:
         try:
             unpack(path, Path(folder), max_bytes=MAX_UNPACKED)
@@ -82,7 +84,9 @@ def _folder(root: Path, resolution: int | None, seed: int) -> Images:
             decoded.append(None)
             bad.append(f"{file.relative_to(root)} ({str(error)[:60] or type(error).__name__})".replace(str(root), ""))
     if len(bad) > math.ceil(MAX_CORRUPT * len(files)):
-        raise NasError(f"images: {len(bad)} of {len(files)} files cannot be read, at most 1 % may be: {'; '.join(bad[:5])}.")
+        raise NasError(
+            f"images: {len(bad)} of {len(files)} files cannot be read, at most 1 % may be: {'; '.join(bad[:5])}."
+        )
     if bad:
         notes.append(f"{len(bad)} files cannot be read and were left out: {'; '.join(bad)}.")
     notes += [f"{count} images {kind}." for kind, count in sorted(kinds.items())]

@@ -20,7 +20,11 @@ from colonnade.nas.searching import Candidate
 from colonnade.nas.space import Architecture
 from colonnade.nas.training import SHORT, Diverged, Schedule, train
 
-LEVEL_SPREAD, SHAPE_SPREAD, NOISE = 1.0, 0.45, 0.2  # of residuals on the scale of logits: common, by network, of a training
+LEVEL_SPREAD, SHAPE_SPREAD, NOISE = (
+    1.0,
+    0.45,
+    0.2,
+)  # of residuals on the scale of logits: common, by network, of a training
 LENGTH = 1.5  # of the kernel, in standard deviations of what describes a network
 
 
@@ -118,7 +122,9 @@ def _squares(found: np.ndarray) -> np.ndarray:
     return np.asarray(((found[:, None] - found[None]) ** 2).sum(2) / found.shape[1])
 
 
-def _posterior(kernel: np.ndarray, prior: np.ndarray, trained: list[int], seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _posterior(
+    kernel: np.ndarray, prior: np.ndarray, trained: list[int], seen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     across = kernel[:, trained]
     inside = kernel[np.ix_(trained, trained)] + NOISE**2 * np.eye(len(trained))
     weights = np.linalg.solve(inside, across.T).T

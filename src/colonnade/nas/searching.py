@@ -1,4 +1,4 @@
-"""From a data set to ranked networks: score every one of them (or those the generator draws), keep what fits, re-rank."""
+"""From a data set to ranked networks: score all of them (or those the generator draws), keep what fits, re-rank."""
 
 from __future__ import annotations
 
@@ -242,7 +242,8 @@ def _timed(
     if limits.latency_ms == float("inf"):
         first = (pool.candidate(i) for i in order[:top])
         return tuple(with_latency(candidate, data) if timed else candidate for candidate in first)
-    kept, fastest = [], float("inf")
+    kept: list[Candidate] = []
+    fastest = float("inf")
     small = order[np.argsort(pool.macs[order], kind="stable")[:3]]
     for i in [*order[:MEASURED], *order[MEASURED :: max(1, len(order) // 40)], *small]:
         measured = latency(pool.architectures[i], data)
@@ -253,7 +254,7 @@ def _timed(
             break
     if not kept:
         raise NasError(
-            f"no network answers within {limits.latency_ms:g} ms on this machine: the fastest measured took {fastest:.2g} ms."
+            f"no network answers within {limits.latency_ms:g} ms on this machine: the fastest took {fastest:.2g} ms."
         )
     return tuple(kept)
 

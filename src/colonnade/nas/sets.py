@@ -1,4 +1,4 @@
-"""Set transformer pieces (Lee et al., arXiv:1810.00825) and the two-level encoder of a data set (arXiv:2107.00860, 3.3).
+"""Pieces of set transformers (arXiv:1810.00825) and the two-level encoder of a data set (arXiv:2107.00860, 3.3).
 
 A data set is a set of classes, each a set of images: attention within each class makes one prototype of it, attention
 among prototypes one vector of the whole. Neither order matters.
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 class Attention(nn.Module):
     """Multihead attention block: queries [b, q, d_q] look at keys [b, k, d_k]; gives [b, q, hidden].
 
-    With projections Q, K, V and heads of d = hidden / heads features each: O = Q + softmax(Q K^T / sqrt(hidden)) V, then
-    O + relu(W O). The scale is the square root of the whole width, as in the authors' code of set transformers.
+    With projections Q, K, V and heads of hidden / heads features each: O = Q + softmax(Q K^T / sqrt(hidden)) V,
+    then O + relu(W O). The scale is the square root of the whole width, as in the authors' code of set transformers.
     """
 
     def __init__(self, queries: int, keys: int, hidden: int, heads: int = 4) -> None:
@@ -27,9 +27,9 @@ class Attention(nn.Module):
     def forward(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
         """`mask` [b, k] is false for keys that are not there."""
         q = self.query(queries)
-        split = [self._split(t) for t in (q, self.key(keys), self.value(keys))]
+        split = (self._split(q), self._split(self.key(keys)), self._split(self.value(keys)))
         bias = None if mask is None else torch.where(mask, 0.0, -torch.inf).to(q.dtype)[:, None, None, :]
-        seen = F.scaled_dot_product_attention(*split, attn_mask=bias, scale=self.hidden**-0.5)
+        seen = F.scaled_dot_product_attention(split[0], split[1], split[2], attn_mask=bias, scale=self.hidden**-0.5)
         made = q + seen.transpose(1, 2).reshape(q.shape)
         result: Tensor = made + F.relu(self.out(made))
         return result

@@ -1,4 +1,4 @@
-"""Numbers that describe a data set, from a sample of its training images: what a search may know about it for nothing."""
+"""Numbers that describe a data set, from a sample of its training images: what a search knows of it for nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from colonnade.nas.data import Images
 
 PER_CLASS, MOST = 20, 600  # images looked at, of each class and in all
 NAMES = (
-    "log_images", "log_classes", "images_per_class", "balance", "colour", "log_side", "mean", "spread", "dark", "bright",
+    "log_images", "log_classes", "images_per_class", "balance", "colour", "log_side", "mean", "spread", "dark",
+    "bright",
     "edges", "detail_8", "detail_16", "symmetry", "alignment", "between_classes", "nearest_8", "nearest_16",
     "nearest_features",
 )  # fmt: skip
@@ -96,4 +97,4 @@ def _nearest(flat: np.ndarray, labels: np.ndarray) -> float:
         distance = (means**2).sum(1) - 2 * flat[asked] @ means.T
         right += float((distance.argmin(1) == labels[asked]).sum())
     chance = 1 / (labels.max() + 1)
-    return (right / len(labels) - chance) / (1 - chance)
+    return float((right / len(labels) - chance) / (1 - chance))

@@ -68,9 +68,7 @@ def oracle(dataset: str, folder: Path | str | None = None) -> Oracle:
         raise NasError(f"dataset must be one of {', '.join(DATASETS)}, but is {dataset!r}.")
     root = Path(folder) if folder is not None else data_folder()
     if not (root / _NATS).is_file():
-        raise NasError(
-            f"the table {_NATS} is not in the folder of tables; set COLONNADE_DATA to the folder that holds nas/{_NATS}."
-        )
+        raise NasError(f"the table {_NATS} is not at hand; set COLONNADE_DATA to the folder that holds nas/{_NATS}.")
     short = _short(root / _SHORT)[dataset] if (root / _SHORT).is_file() else None
     return Oracle(dataset, _nats(root / _NATS)[dataset], short)
 
@@ -93,7 +91,9 @@ def read_table(path: Path) -> Oracle:
     except ValueError as error:
         raise NasError(f"table holds an accuracy that is no number ({error}).") from None
     if len(np.unique(places)) != cells.COUNT or not all(np.isfinite(c).all() for c in columns.values()):
-        raise NasError(f"table must hold a finite accuracy for each of the {cells.COUNT:,} cells, but has {len(rows):,} rows.")
+        raise NasError(
+            f"table must hold a finite accuracy for each of the {cells.COUNT:,} cells, but has {len(rows):,} rows."
+        )
     found = {name: column[np.argsort(places)] for name, column in columns.items()}
     return Oracle("own", found["test"], found.get("signal"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -151,7 +152,7 @@ def _fit(
         cycle.step()
         if step % every == 0 or step == schedule.steps - 1:
             value = float(loss.detach())
-            if value != value:
+            if not math.isfinite(value):
                 return None
             curve.append((step + 1, value))
             if progress is not None:
@@ -180,4 +181,4 @@ def _moved(x: Tensor, schedule: Schedule, generator: torch.Generator) -> Tensor:
 def predict(network: Network, x: Tensor, batch: int = 512) -> Tensor:
     """Logits [n, classes] of a network in evaluation mode."""
     network.eval()
-    return torch.cat([network(part) for part in x.split(batch)])
+    return torch.cat([network(part) for part in torch.split(x, batch)])

@@ -27,7 +27,8 @@ class BenchmarkInputs(Inputs):
 
     table: TableFile | None = Param(
         None, title="Table",
-        help="CSV with the columns cell (as NAS-Bench-201 writes it, or its number in base 5), test and, if there is one, signal: accuracies in % of "
+        help="CSV with the columns cell (as NAS-Bench-201 writes it, or its number), test and, if there is one, "
+        "signal: accuracies in % of "
         "what counts and of what a search may see. Without one, the published table is read from COLONNADE_DATA.",
     )  # fmt: skip
     dataset: Literal["cifar10", "cifar100", "imagenet16"] = Param(
@@ -62,8 +63,8 @@ class BenchmarkOutputs(Outputs):
 def benchmark(inputs: BenchmarkInputs, job: Job) -> BenchmarkOutputs:
     """Compare searches that evaluate one cell after another, by what the cell they would take is worth in the end.
 
-    A search sees the signal (12 epochs, validation) and is judged by the test accuracy (200 epochs); beside them stands the
-    cell with the most parameters, which needs no search at all.
+    A search sees the signal (12 epochs, validation) and is judged by the test accuracy (200 epochs); beside them stands
+    the cell with the most parameters, which needs no search at all.
     """
     import numpy as np
 
@@ -72,7 +73,7 @@ def benchmark(inputs: BenchmarkInputs, job: Job) -> BenchmarkOutputs:
 
     table = read_table(inputs.table.path) if inputs.table else oracle(inputs.dataset)
     signal = table.test if table.short is None else table.short
-    curves = {}
+    curves: dict[str, np.ndarray] = {}
     for method, seed in zip(inputs.methods, job.seeds(len(inputs.methods)), strict=True):
         bar = job.bar(method, 1)
         curves[method] = evolution.anytime(
@@ -96,5 +97,7 @@ def benchmark(inputs: BenchmarkInputs, job: Job) -> BenchmarkOutputs:
             units={"test accuracy": "%", "standard error": "%", "regret": "%"},
             title=f"After {inputs.evaluations} cells, mean of {inputs.repeats} repeats",
         ),
-        curves=Figure.of(plots.regret(curves, table.best), title="Regret", caption="Median and quartiles over the repeats."),
+        curves=Figure.of(
+            plots.regret(curves, table.best), title="Regret", caption="Median and quartiles over the repeats."
+        ),
     )

@@ -35,7 +35,9 @@ def _check_images(path: Path) -> None:
     load_images(path)
 
 
-ImagesFile = Annotated[InputFile, Accept(".zip", ".npz", ".tar", ".tar.gz", ".tgz", limit="500 MB", check=_check_images)]
+ImagesFile = Annotated[
+    InputFile, Accept(".zip", ".npz", ".tar", ".tar.gz", ".tgz", limit="500 MB", check=_check_images)
+]
 
 
 class ImageInputs(Inputs):
@@ -111,10 +113,10 @@ def ranked_table(ranked: Sequence[Candidate], title: str = "Ranked networks") ->
         columns,
         units={"accuracy": "%", "from": "%", "to": "%", "latency": "ms"},
         title=title,
-        caption="accuracy: predicted for a short training (32 steps of 64 images) with its 90 % interval, nearly all of "
-        "which is about how hard the images are and common to all networks; standing: predicted place among all networks, "
-        "in standard deviations, which makes the order; macro: channels x repeats at the resolution. A full training gives "
-        "more (nas.fit).",
+        caption="accuracy: predicted for a short training (32 steps of 64 images) with its 90 % interval, nearly all "
+        "of which is about how hard the images are and common to all networks; standing: predicted place among all "
+        "networks, in standard deviations, which makes the order; macro: channels x repeats at the resolution. A full "
+        "training gives more (nas.fit).",
     )
 
 

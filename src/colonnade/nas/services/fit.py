@@ -27,8 +27,12 @@ class FitInputs(SearchInputs):
         help="Train this cell (as NAS-Bench-201 writes it) instead of searching; with the channels, repeats and "
         "resolution below.",
     )  # fmt: skip
-    channels: int = Param(8, title="Channels", ge=1, le=64, level="expert", help="Of the first stage, with a given cell.")
-    repeats: int = Param(1, title="Repeats", ge=1, le=5, level="expert", help="Of the cell in a stage, with a given cell.")
+    channels: int = Param(
+        8, title="Channels", ge=1, le=64, level="expert", help="Of the first stage, with a given cell."
+    )
+    repeats: int = Param(
+        1, title="Repeats", ge=1, le=5, level="expert", help="Of the cell in a stage, with a given cell."
+    )
     resolution: int = Param(24, title="Resolution", unit="px", ge=8, le=96, level="expert", help="With a given cell.")
     train_top: int = Param(
         3, title="Networks to train", ge=1, le=5, help="The best of them is chosen on a part of the training images."
@@ -117,8 +121,8 @@ def fit(inputs: FitInputs, job: Job) -> FitOutputs:
     return FitOutputs(
         accuracy=Estimate(
             value=round(best.accuracy, 2), interval=(round(best.lower, 2), round(best.upper, 2)), unit="%",
-            title="Test accuracy", caption=f"On {int(data.test.sum())} images never used for training or choosing; 95 % "
-            "interval.",
+            title="Test accuracy", caption=f"On {int(data.test.sum())} images never used for training or choosing; "
+            "95 % interval.",
         ),
         verdict=_verdict(done.rows),
         compared=_table(done),
@@ -142,9 +146,7 @@ def _found(inputs: FitInputs, data: Images, seed: int) -> Search | list[Architec
     if inputs.arch:
         return [Architecture.of(inputs.arch, Macro(inputs.channels, inputs.repeats, inputs.resolution))]
     top = max(inputs.top, inputs.train_top)
-    return search(
-        data, inputs.limits(), top=top, rerank=inputs.rerank, model=carried(inputs.encoder), seed=seed
-    )
+    return search(data, inputs.limits(), top=top, rerank=inputs.rerank, model=carried(inputs.encoder), seed=seed)
 
 
 def _verdict(rows: tuple[Row, ...]) -> str:

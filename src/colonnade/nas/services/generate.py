@@ -15,7 +15,9 @@ class GenerateInputs(ImageInputs):
     """How many, and how bold."""
 
     n: int = Param(500, title="Networks", ge=1, le=5_000)
-    temperature: float = Param(1.0, title="Temperature", ge=0.1, le=2.0, help="Below 1 the likely ones, above 1 more kinds.")
+    temperature: float = Param(
+        1.0, title="Temperature", ge=0.1, le=2.0, help="Below 1 the likely ones, above 1 more kinds."
+    )
     encoder: EncoderName = Param("small", title="Encoder", level="guru", help="Whose features describe your images.")
 
 
@@ -74,16 +76,21 @@ def generate(inputs: GenerateInputs, job: Job) -> GenerateOutputs:
         quality=Table.of(
             {
                 "drawn": ["freely", "masked to the space"],
-                **{k: [round(getattr(measured[m], k), 2) for m in (False, True)] for k in ("validity", "uniqueness", "novelty")},
+                **{
+                    k: [round(getattr(measured[m], k), 2) for m in (False, True)]
+                    for k in ("validity", "uniqueness", "novelty")
+                },
             },
             units={"validity": "%", "uniqueness": "%", "novelty": "%"},
             title="Quality",
-            caption="validity: cells of the space among the drawn; uniqueness: different ones among the valid; novelty: "
-            "valid ones the generator was not trained on.",
+            caption="validity: cells of the space among the drawn; uniqueness: different ones among the valid; "
+            "novelty: valid ones the generator was not trained on.",
         ),
         validity=Estimate(value=measured[False].validity, unit="%", title="Validity of free drawing"),
         networks=Table.of({k: v[:200] for k, v in columns.items()}, title="Drawn networks, best predicted first"),
         operations=Figure.of(plots.bars(cells.OPERATIONS, shares, "share of the edges (%)"), title="Operations"),
-        cell=Figure.of(plots.cell_drawing(listed[order[0]].cell), title="The first cell", caption=str(listed[order[0]])),
+        cell=Figure.of(
+            plots.cell_drawing(listed[order[0]].cell), title="The first cell", caption=str(listed[order[0]])
+        ),
         csv=job.artifact("networks.csv", "\n".join(lines) + "\n", title="All networks", media_type="text/csv"),
     )

@@ -20,13 +20,15 @@ class ScoreInputs(ImageInputs):
 
     archs: list[str] = Param(
         title="Cells", min_length=1, max_length=15_625,
-        help="As NAS-Bench-201 writes them, |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, with the operations none, skip_connect, "
-        "nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.",
+        help="As NAS-Bench-201 writes them, |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, with the operations none, "
+        "skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.",
     )  # fmt: skip
     channels: int = Param(8, title="Channels", ge=1, le=64, help="Of the first stage.")
     repeats: int = Param(1, title="Repeats", ge=1, le=5, help="Of the cell in a stage.")
     resolution: int = Param(16, title="Resolution", unit="px", ge=8, le=96)
-    proxies: bool = Param(True, title="Training-free proxies", help="Of the first 200 networks, on a batch of your images.")
+    proxies: bool = Param(
+        True, title="Training-free proxies", help="Of the first 200 networks, on a batch of your images."
+    )
     encoder: EncoderName = Param("small", title="Encoder", level="guru", help="Whose features describe your images.")
 
     @model_validator(mode="after")

@@ -55,12 +55,16 @@ class RankOutputs(Outputs):
 @service(
     "nas.search",
     title="Find a small image network",
-    summary="Ranks 129,000 small networks for your images in seconds, without training one, within limits of size and time.",
+    summary="Ranks 129,000 small networks for your images in seconds without training one, within limits of size.",
     paper=PAPER,
     resources=Resources(cores=1, memory="4 GiB", walltime=timedelta(minutes=30)),
     examples={
         "hand signs, 50k parameters": {"images": "example:nas.search/signs.zip", "max_params": 50_000},
-        "clothes, refined by short trainings": {"images": "example:nas.search/clothes.zip", "max_params": 50_000, "refine": 8},
+        "clothes, refined by short trainings": {
+            "images": "example:nas.search/clothes.zip",
+            "max_params": 50_000,
+            "refine": 8,
+        },
     },
     software=SOFTWARE,
     unavailable=unavailable,
@@ -69,9 +73,9 @@ class RankOutputs(Outputs):
 def search(inputs: RankInputs, job: Job) -> RankOutputs:
     """Rank the networks of a space of cells for a data set that has never been trained on.
 
-    A predictor that was trained once on a database of short trainings (data set, network, accuracy) scores every cell in
-    every macro network; what keeps within the limits is ordered, its latency measured here. Intervals come from tasks that
-    the predictor had not seen.
+    A predictor that was trained once on a database of short trainings (data set, network, accuracy) scores every cell
+    in every macro network; what keeps within the limits is ordered, its latency measured here. Intervals come from
+    tasks that the predictor had not seen.
     """
     from colonnade.nas import plots
     from colonnade.nas.ensemble import carried
@@ -140,7 +144,8 @@ def _refined(
         },
         units={"predicted": "%", "accuracy": "%"},
         title="Short trainings",
-        caption=f"Validated on a fifth of the training images; the test images were not used. Stopped: {learned.stopped}.",
+        caption="Validated on a fifth of the training images; the test images were not used. "
+        f"Stopped: {learned.stopped}.",
     )
     return updated(found.ranked, learned), table
 
