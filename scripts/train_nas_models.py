@@ -1,6 +1,6 @@
-"""Train what `colonnade.nas` carries: encoder, predictors, generator; about half an hour of one core.
+"""Train what `colonnade.nas` carries: encoder, predictors, generator; about five minutes of one core.
 
-    python scripts/train_nas_models.py tasks.npz metadb.csv.gz ZOO [--encoder lite0] [--folds 5] [--members 5]
+    python scripts/train_nas_models.py tasks.npz metadb.csv.gz ZOO WORK [--encoder lite0] [--folds 5] [--members 5]
 
 Writes ZOO/encoder.safetensors (for the encoder `small`, unless it is there), ZOO/models-ENCODER.safetensors and
 ZOO/measures-ENCODER.json: what cross-validation over families of tasks measured.
@@ -11,16 +11,25 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from colonnade.nas import crossing, ensemble, meta, metadb
-from colonnade.nas.features import Description, describe
+from colonnade.nas.features import Description, describe, small_network
+from colonnade.nas.generator import Generator
 from colonnade.nas.metadb import Tasks
 from colonnade.nas.network import Network
+from colonnade.nas.predictor import Predictor
+
+T = TypeVar("T", bound=nn.Module)
 
 LEFT_OUT = "cifar"  # the family that no carried model has seen, so that CIFAR-10's published table can test them
 
@@ -30,8 +39,28 @@ def keep_encoder(network: Network, path: Path) -> None:
     save_file({name: value.contiguous() for name, value in state.items()}, str(path))
 
 
-def descriptions(tasks: Tasks, names: list[str], encoder: str | Network) -> dict[str, Description]:
-    return {name: describe(tasks[name], encoder) for name in names}
+class Kept:
+    """Pieces of work that are done once: a file each in a folder, so that a stopped training goes on where it was."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.seconds = folder, seconds
+
+    def arrays(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        path = self.folder / f"{name}.npz"
+        if not path.exists():
+            if time.process_time() > self.seconds:
+                raise SystemExit(f"{self.seconds:g} CPU-seconds are over; start it again to go on with {name}")
+            np.savez(path, **make())
+        with np.load(path) as stored:
+            return dict(stored)
+
+    def weights(self, name: str, make: Callable[[], nn.Module], empty: Callable[[], T]) -> T:
+        """A module's weights, put into an empty one."""
+        state = self.arrays(name, lambda: {n: v.numpy() for n, v in make().state_dict().items()})
+        module = empty()
+        module.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()})
+        return module.eval()
 
 
 def main() -> None:
@@ -39,50 +68,81 @@ def main() -> None:
     parser.add_argument("tasks", type=Path)
     parser.add_argument("database", type=Path)
     parser.add_argument("zoo", type=Path)
+    parser.add_argument("work", type=Path, help="folder of intermediate results; a new one for a new database")
+    parser.add_argument(
+        "--seconds", type=float, default=1e9, help="stop after so many CPU-seconds; start again to go on"
+    )
     parser.add_argument("--encoder", default="small")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--members", type=int, default=5)
-    parser.add_argument("--crossed", type=int, default=3, help="members of each ensemble in cross-validation")
-    parser.add_argument(
-        "--own-encoders", action="store_true", help="an encoder for each fold that has not seen its images"
-    )
+    parser.add_argument("--crossed", type=int, default=2, help="members of each ensemble in cross-validation")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    kept = Kept(given.work, given.seconds)
     tasks, outcomes = Tasks(given.tasks), metadb.load(given.database)
     found = meta.records(outcomes)
     families = {name: tasks.families[name] for name in found.tasks}
     names = list(found.tasks)
+    seen = [name for name in names if families[name] != LEFT_OUT]
     own = given.zoo / "encoder.safetensors"
     if given.encoder == "small" and not own.exists():
-        start = time.process_time()
-        others = {name: tasks[name] for name in names if families[name] != LEFT_OUT}
-        keep_encoder(meta.train_encoder(others, seed=0), own)
-        print(f"encoder: {time.process_time() - start:.0f} CPU-s", flush=True)
+        network = kept.weights(
+            "encoder", lambda: meta.train_encoder({name: tasks[name] for name in seen}, seed=0), small_network
+        )
+        keep_encoder(network, own)
+    made = {name: _described(kept, tasks, name, given.encoder) for name in names}
+    table = meta.Table(found, made)
     parts = crossing.folds(families, given.folds)
-    table = meta.Table(found, descriptions(tasks, names, given.encoder))
-    by_fold = _fold_descriptions(tasks, names, parts) if given.own_encoders else None
-    print("descriptions are made", flush=True)
-    aware = crossing.cross(table, parts, given.crossed, descriptions=by_fold)
-    blind = crossing.cross(table, parts, given.crossed, blind=True)
+    aware, blind = (_crossed(kept, table, parts, given.crossed, hidden) for hidden in (False, True))
     measures = _measures(table, aware, blind, outcomes, given)
-    print(json.dumps(measures, indent=1), flush=True)
-    seen = [name for name in names if families[name] != LEFT_OUT]
-    members = tuple(meta.train_predictor(table, seen, seed=member) for member in range(given.members))
-    generator, known = meta.train_generator(table, seen, seed=0)
+    width = table.descriptions[0].features.shape[-1]
+    members = tuple(
+        kept.weights(f"member{i}", partial(meta.train_predictor, table, seen, seed=i), lambda: Predictor(width))
+        for i in range(given.members)
+    )
+    pairs: set[int] = set()
+
+    def generator() -> nn.Module:
+        trained, known = meta.train_generator(table, seen, seed=0)
+        pairs.update(known)
+        return trained
+
+    grown = kept.weights("generator", generator, lambda: Generator(width))
+    known = kept.arrays("known", lambda: {"cells": np.array(sorted(pairs))})["cells"]
     residuals = tuple((found.y - aware.logits)[found.of([name])].astype(np.float32) for name in names)
-    numbers = torch.stack([table.descriptions[names.index(name)].statistics for name in seen])
-    model = ensemble.MetaModel(given.encoder, members, generator, numbers, residuals, frozenset(known), measures)
+    numbers = torch.stack([made[name].statistics for name in seen])
+    model = ensemble.MetaModel(given.encoder, members, grown, numbers, residuals, frozenset(known.tolist()), measures)
     ensemble.save(model, given.zoo / f"models-{given.encoder}.safetensors")
     (given.zoo / f"measures-{given.encoder}.json").write_text(json.dumps(measures, indent=1) + "\n")
+    print(json.dumps(measures, indent=1))
 
 
-def _fold_descriptions(tasks: Tasks, names: list[str], parts: list[list[str]]) -> list[dict[str, Description]]:
-    """Descriptions by encoders that have not seen a fold's images."""
-    found = []
+def _described(kept: Kept, tasks: Tasks, name: str, encoder: str) -> Description:
+    def make() -> dict[str, np.ndarray]:
+        found = describe(tasks[name], encoder)
+        sizes = np.array([found.classes, found.channels])
+        return {"features": found.features.numpy(), "statistics": found.statistics.numpy(), "sizes": sizes}
+
+    stored = kept.arrays(f"description-{encoder}-{name}", make)
+    features, numbers = torch.from_numpy(stored["features"]), torch.from_numpy(stored["statistics"])
+    return Description(features, numbers, *(int(v) for v in stored["sizes"]))
+
+
+def _crossed(kept: Kept, table: meta.Table, parts: list[list[str]], members: int, blind: bool) -> crossing.Crossed:
+    """All folds, each member of each by itself."""
+    fields = ("standing", "logits", "foreign")
+    total = {field: np.zeros(len(table.records.y)) for field in fields}
     for number, part in enumerate(parts):
-        network = meta.train_encoder({n: tasks[n] for n in names if n not in part}, seed=number, steps=600)
-        found.append(descriptions(tasks, names, network))
-    return found
+        rows = table.records.of(part)
+        for member in range(members):
+            seed = 100 * number + member
+            stored = kept.arrays(
+                f"crossed-{'blind' if blind else 'aware'}-{number}-{member}",
+                lambda part=part, seed=seed: asdict(crossing.cross(table, [part], 1, blind=blind, seed=seed)),
+            )
+            for field in fields:
+                total[field][rows] += stored[field][rows] / members
+    return crossing.Crossed(**total)
 
 
 def _measures(
@@ -114,7 +174,7 @@ def _measures(
         "coverage_of_90": round(float(np.mean(covered)), 4),
         "half_width_logit": round(ensemble.quantile(residuals, ensemble.LEVEL), 3),
         "by_task": {name: [round(rho["aware"][name], 3), round(rho["blind"][name], 3)] for name in found.tasks},
-        "encoder_saw_images_of_left_out_tasks": given.encoder == "small" and not given.own_encoders,
+        "encoder_saw_images_of_left_out_tasks": given.encoder == "small",
         "seeds": {"members": list(range(given.members)), "encoder": 0, "generator": 0},
     }  # fmt: skip
 

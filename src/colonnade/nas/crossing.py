@@ -46,31 +46,26 @@ def cross(
     parts: Sequence[Sequence[str]],
     members: int = 3,
     blind: bool = False,
-    descriptions: Sequence[dict[str, Description]] | None = None,
     seed: int = 0,
 ) -> Crossed:
     """Predict every record by models that have not seen its task's family.
-
-    Args:
-        descriptions: of all tasks, one set for each fold, by an encoder that has not seen the fold's images; default:
-            those of the table.
+    Records of tasks in no part stay NaN.
     """
     found = table.records
     standing, logits, foreign = (np.full(len(found.y), np.nan) for _ in range(3))
     rng = np.random.default_rng(seed)
     for number, part in enumerate(parts):
-        own = Table(found, descriptions[number]) if descriptions is not None else table
         rest = [name for name in found.tasks if name not in part]
         models = [
-            train_predictor(own, rest, seed=100 * number + member + seed, blind=blind) for member in range(members)
+            train_predictor(table, rest, seed=100 * number + member + seed, blind=blind) for member in range(members)
         ]
         for name in part:
             rows = found.of([name])
             t = found.tasks.index(name)
-            standing[rows], logits[rows] = _predicted(models, own, rows, own.descriptions[t])
+            standing[rows], logits[rows] = _predicted(models, table, rows, table.descriptions[t])
             others = [i for i, other in enumerate(found.tasks) if other not in part]
-            shown = [own.descriptions[int(i)] for i in rng.choice(others, 5, replace=False)]
-            foreign[rows] = np.mean([_predicted(models, own, rows, description)[0] for description in shown], axis=0)
+            shown = [table.descriptions[int(i)] for i in rng.choice(others, 5, replace=False)]
+            foreign[rows] = np.mean([_predicted(models, table, rows, description)[0] for description in shown], axis=0)
     return Crossed(standing, logits, foreign)
 
 

@@ -173,7 +173,7 @@ def train_generator(
     return generator.eval(), {found.architectures[i].cell for _, i in pairs}
 
 
-def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 700, batch: int = 48) -> Network:
+def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 400, batch: int = 48) -> Network:
     """The small encoder: one network with a last layer for each task, trained on all of them in turn."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
