@@ -1,6 +1,6 @@
 """Train what `colonnade.nas` carries: encoder, predictors, generator; about five minutes of one core.
 
-    python scripts/train_nas_models.py tasks.npz metadb.csv.gz ZOO WORK [--encoder lite0] [--folds 5] [--members 5]
+    python scripts/train_nas_models.py tasks.npz metadb.csv.gz ZOO WORK [--encoder lite0] [--folds 4] [--members 4]
 
 Writes ZOO/encoder.safetensors (for the encoder `small`, unless it is there), ZOO/models-ENCODER.safetensors and
 ZOO/measures-ENCODER.json: what cross-validation over families of tasks measured.
@@ -73,9 +73,9 @@ def main() -> None:
         "--seconds", type=float, default=1e9, help="stop after so many CPU-seconds; start again to go on"
     )
     parser.add_argument("--encoder", default="small")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--members", type=int, default=5)
-    parser.add_argument("--crossed", type=int, default=2, help="members of each ensemble in cross-validation")
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("--crossed", type=int, default=1, help="members of each ensemble in cross-validation")
     given = parser.parse_args()
     torch.set_num_threads(1)
     kept = Kept(given.work, given.seconds)

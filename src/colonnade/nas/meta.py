@@ -90,7 +90,7 @@ class Table:
 
 
 def train_predictor(
-    table: Table, names: Sequence[str], seed: int, blind: bool = False, steps: int = 220, tasks: int = 6, each: int = 20
+    table: Table, names: Sequence[str], seed: int, blind: bool = False, steps: int = 200, tasks: int = 6, each: int = 20
 ) -> Predictor:
     """One member of an ensemble, from the records of some tasks."""
     torch.manual_seed(seed)
@@ -177,7 +177,8 @@ def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 400, batch: 
     """The small encoder: one network with a last layer for each task, trained on all of them in turn."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = small_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = small_network()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     names = sorted(tasks)
     sets = {}
     for name in names:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PAPER = "arXiv:2107.00860"
 SOFTWARE = ("torch", "numpy", "scipy", "pillow", "safetensors")
-EncoderName = Literal["small", "lite0"]
 
 
 def unavailable() -> str | None:
@@ -80,10 +79,6 @@ class SearchInputs(ImageInputs):
     rerank: Literal["none", "naswot", "synflow", "ensemble"] = Param(
         "none", title="Re-rank by", level="expert",
         help="Order the first 48 by the mean of predicted rank and ranks by training-free proxies on your images.",
-    )  # fmt: skip
-    encoder: EncoderName = Param(
-        "small", title="Encoder", level="guru",
-        help="Whose features describe your images: the carried one, or EfficientNet-Lite0 (extra 'features').",
     )  # fmt: skip
 
     def limits(self) -> Limits:

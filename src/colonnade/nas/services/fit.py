@@ -141,12 +141,11 @@ def fit(inputs: FitInputs, job: Job) -> FitOutputs:
 
 def _found(inputs: FitInputs, data: Images, seed: int) -> Search | list[Architecture]:
     from colonnade.nas import Architecture, Macro, search
-    from colonnade.nas.ensemble import carried
 
     if inputs.arch:
         return [Architecture.of(inputs.arch, Macro(inputs.channels, inputs.repeats, inputs.resolution))]
     top = max(inputs.top, inputs.train_top)
-    return search(data, inputs.limits(), top=top, rerank=inputs.rerank, model=carried(inputs.encoder), seed=seed)
+    return search(data, inputs.limits(), top=top, rerank=inputs.rerank, seed=seed)
 
 
 def _verdict(rows: tuple[Row, ...]) -> str:

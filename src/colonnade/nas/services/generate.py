@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from colonnade.inputs import Param
 from colonnade.job import Job
-from colonnade.nas.services.common import PAPER, SOFTWARE, EncoderName, ImageInputs, unavailable
+from colonnade.nas.services.common import PAPER, SOFTWARE, ImageInputs, unavailable
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Table
 from colonnade.service import Resources, service
 
@@ -18,7 +18,6 @@ class GenerateInputs(ImageInputs):
     temperature: float = Param(
         1.0, title="Temperature", ge=0.1, le=2.0, help="Below 1 the likely ones, above 1 more kinds."
     )
-    encoder: EncoderName = Param("small", title="Encoder", level="guru", help="Whose features describe your images.")
 
 
 class GenerateOutputs(Outputs):
@@ -55,7 +54,7 @@ def generate(inputs: GenerateInputs, job: Job) -> GenerateOutputs:
 
     data = inputs.load(job)
     seed = job.seed % 2**32
-    model = carried(inputs.encoder)
+    model = carried()
     description = describe(data, model.encoder, seed=seed)
     drawn = {masked: model.draw(description, inputs.n, inputs.temperature, seed, masked) for masked in (False, True)}
     measured = {masked: quality(found, set(model.known)) for masked, found in drawn.items()}

@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from colonnade.inputs import Param
 from colonnade.job import Job
-from colonnade.nas.services.common import PAPER, SOFTWARE, EncoderName, ImageInputs, unavailable
+from colonnade.nas.services.common import PAPER, SOFTWARE, ImageInputs, unavailable
 from colonnade.results import Figure, Outputs, Table
 from colonnade.service import Resources, service
 
@@ -29,7 +29,6 @@ class ScoreInputs(ImageInputs):
     proxies: bool = Param(
         True, title="Training-free proxies", help="Of the first 200 networks, on a batch of your images."
     )
-    encoder: EncoderName = Param("small", title="Encoder", level="guru", help="Whose features describe your images.")
 
     @model_validator(mode="after")
     def _cells_exist(self) -> ScoreInputs:
@@ -82,7 +81,7 @@ def score(inputs: ScoreInputs, job: Job) -> ScoreOutputs:
     data = inputs.load(job)
     macro = Macro(inputs.channels, inputs.repeats, inputs.resolution)
     listed = [Architecture.of(text, macro) for text in inputs.archs]
-    model = carried(inputs.encoder)
+    model = carried()
     predicted = model.predict(listed, describe(data, model.encoder, seed=job.seed % 2**32))
     grid = np.array([cells.from_index(a.cell) for a in listed])
     connected = np.array([cells.connected(cell) for cell in grid])

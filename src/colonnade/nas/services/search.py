@@ -78,7 +78,6 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
     tasks that the predictor had not seen.
     """
     from colonnade.nas import plots
-    from colonnade.nas.ensemble import carried
     from colonnade.nas.searching import search as ranked_search
     from colonnade.nas.searching import with_latency
 
@@ -91,7 +90,6 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
         rerank=inputs.rerank,
         timed=not inputs.refine,
         generate=2_000 if inputs.method == "generator" else 0,
-        model=carried(inputs.encoder),
         seed=seed,
     )
     for warning in found.warnings[len(data.warnings) :]:
@@ -129,7 +127,7 @@ def _refined(
     listed = [c.architecture for c in found.ranked]
     from colonnade.nas.ensemble import carried
 
-    predicted = carried(inputs.encoder).predict(listed, found.description)
+    predicted = carried().predict(listed, found.description)
     sizes = np.log([[c.params, c.macs, c.architecture.macro.resolution] for c in found.ranked])
     bar = job.bar("Short trainings", inputs.refine)
     learned = refine(listed, predicted, sizes, inner(data, seed), trainings=inputs.refine, seed=seed, progress=bar)
