@@ -15,7 +15,8 @@ from starlette.responses import FileResponse, StreamingResponse
 from colonnade.errors import BadInput, Problem
 from colonnade.gateway import downloads, views
 from colonnade.gateway.core import Gateway
-from colonnade.gateway.person import Me, Person
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import Person
 from colonnade.gateway.problems import responses
 from colonnade.gateway.store import Forbidden, JobRow, UnknownJob
 from colonnade.inputs import safe_name

@@ -17,7 +17,8 @@ from colonnade.gateway import views
 from colonnade.gateway.api import PREFIX, Behind
 from colonnade.gateway.core import MAX_TITLE, Gateway
 from colonnade.gateway.limits import read_json
-from colonnade.gateway.person import ALONE, Me, Person
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import ALONE, Person
 from colonnade.gateway.problems import ProblemDetails, responses
 from colonnade.runner import MAX_SEED
 from colonnade.service import Service, get, services

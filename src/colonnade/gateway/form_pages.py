@@ -18,8 +18,9 @@ from colonnade.gateway.api import Behind, the_job
 from colonnade.gateway.core import MAX_TITLE, Gateway
 from colonnade.gateway.files import TooLarge
 from colonnade.gateway.limits import MAX_FORM_TEXT
+from colonnade.gateway.me import Me
 from colonnade.gateway.pages import page
-from colonnade.gateway.person import Me, Person, asking
+from colonnade.gateway.person import Person, asking
 from colonnade.gateway.problems import Trouble
 from colonnade.gateway.store import JobRow
 from colonnade.inputs import LEVELS, Level

@@ -20,7 +20,8 @@ from colonnade.gateway.access import SIGN_IN, WRONG_TOKEN, Access, clean_path
 from colonnade.gateway.api import Behind, TheJob, my_job, scope_of_list
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.job_state import Progress, progress
-from colonnade.gateway.person import Me, Person, asking
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import Person, asking
 from colonnade.gateway.problems import Trouble
 from colonnade.gateway.store import STATES, JobRow, UsageRow
 from colonnade.gateway.templating import draw

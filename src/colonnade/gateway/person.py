@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from fastapi import Depends, Request
+from typing import TYPE_CHECKING, Literal
 
 from colonnade.inputs import Level
 
@@ -94,12 +92,3 @@ def asking() -> Person:
 def set_asking(person: Person) -> None:
     """Say who makes the request that is being answered."""
     _asking.set(person)
-
-
-def the_person(request: Request) -> Person:
-    """Who makes a request: whom the guard found, or the one person of a gateway without accounts."""
-    found: Person | None = getattr(request.state, "person", None)
-    return found if found is not None else ALONE
-
-
-Me = Annotated[Person, Depends(the_person)]

@@ -16,7 +16,8 @@ from colonnade.gateway.accounts.sign_in_pages import Typed, form_page, see
 from colonnade.gateway.accounts.tables import ConsentRow, IdentityRow, SessionRow
 from colonnade.gateway.accounts.web import TheOffice
 from colonnade.gateway.api import Behind
-from colonnade.gateway.person import ROLES, SCOPES, Me, Person
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import ROLES, SCOPES, Person
 
 router = APIRouter(prefix="/account", include_in_schema=False)
 MAX_REASON = 1000

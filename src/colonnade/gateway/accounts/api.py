@@ -15,7 +15,7 @@ from colonnade.gateway.accounts.operator_pages import an_operator
 from colonnade.gateway.accounts.tables import AccountRow, QuotaRow
 from colonnade.gateway.accounts.web import TheOffice
 from colonnade.gateway.api import PREFIX, Behind, MyJob
-from colonnade.gateway.person import Me
+from colonnade.gateway.me import Me
 from colonnade.gateway.problems import responses
 from colonnade.gateway.store import JobRow
 from colonnade.gateway.views import Job, job_view

@@ -11,7 +11,8 @@ from colonnade.errors import BadInput, ColonnadeError, Problem
 from colonnade.gateway.accounts import groups
 from colonnade.gateway.accounts.sign_in_pages import Typed, form_page, see
 from colonnade.gateway.accounts.web import TheOffice
-from colonnade.gateway.person import Me, Person
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import Person
 
 router = APIRouter(include_in_schema=False)
 

@@ -14,7 +14,8 @@ from colonnade.gateway.accounts.quotas import KINDS
 from colonnade.gateway.accounts.sign_in_pages import Typed, form_page, see
 from colonnade.gateway.accounts.tables import AccountRow, QuotaRow
 from colonnade.gateway.accounts.web import TheOffice
-from colonnade.gateway.person import ROLES, Me
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import ROLES
 from colonnade.gateway.store import Forbidden
 from colonnade.service import services
 

@@ -12,8 +12,8 @@ from colonnade.gateway.accounts.sign_in_pages import Typed, see
 from colonnade.gateway.accounts.tables import ShareRow, digest
 from colonnade.gateway.accounts.web import TheOffice
 from colonnade.gateway.api import MyJob
+from colonnade.gateway.me import Me
 from colonnade.gateway.pages import page
-from colonnade.gateway.person import Me
 from colonnade.gateway.store import JobRow
 
 router = APIRouter(include_in_schema=False)

@@ -14,8 +14,8 @@ from colonnade.gateway.accounts import sessions
 from colonnade.gateway.accounts.people import CONSENTS
 from colonnade.gateway.accounts.tables import AccountRow
 from colonnade.gateway.accounts.web import TheOffice, origin
+from colonnade.gateway.me import Me
 from colonnade.gateway.pages import page
-from colonnade.gateway.person import Me
 from colonnade.gateway.problems import Trouble
 
 router = APIRouter(include_in_schema=False)
