@@ -304,9 +304,8 @@ class _Run:
         weight: float,
         device: str,
     ) -> None:
-        from scipy.fft import next_fast_len
-
         from colonnade.structure import _dock_fields as energy
+        from colonnade.structure._space_shapes import fast_length
 
         self.model, self.fixed, self.scanning, self.pairs = model, fixed, scanning, pairs
         self.spacing, self.weight, self.device = spacing, weight, device
@@ -315,7 +314,7 @@ class _Run:
         self.weights = energy.weights(model, scanning)
         reach = float(np.linalg.norm(self.points, axis=1).max()) + energy.CONTACT[1]
         low, high = fixed.xyz.min(axis=0) - reach, fixed.xyz.max(axis=0) + reach
-        self.size = int(next_fast_len(int(np.ceil((high - low).max() / spacing)) + 1, real=True))
+        self.size = fast_length(int(np.ceil((high - low).max() / spacing)) + 1)
         if self.size > MAX_GRID:
             raise StructureError(
                 f"spacing: {spacing:g} Å needs a grid of {self.size} voxels an edge, more than {MAX_GRID}; "
@@ -350,20 +349,18 @@ class _Run:
         )
         return Search(grids, self.points / h, self.weights, penalties, keep=keep, device=self.device)
 
-    def refinement(self, spacing: float = 1.0) -> Refinement:
-        """The minimiser, on a finer grid around the fixed body."""
-        from colonnade.structure import _dock_fields as energy
+    def refinement(self) -> Refinement:
+        """The minimiser, around the fixed body."""
+        import torch
+
         from colonnade.structure._dock_refine import Refinement
         from colonnade.structure._dock_search import Penalties
 
-        rim = 12.0
-        low = self.fixed.xyz.min(axis=0) - rim
-        x, y, z = np.ceil((self.fixed.xyz.max(axis=0) + rim - low) / spacing).astype(int) + 1
-        grids = energy.fields(self.model, self.fixed, low, spacing, (int(z), int(y), int(x)), soft=False)
         p = self.pairs
         springs = Penalties(p.first, p.second - self.centre, p.lower, p.upper, p.owner, p.count,
                           self.weight, RESTRAINT_CAP)  # fmt: skip
-        return Refinement(grids, low, spacing, self.points, self.weights, springs, device=self.device)
+        threads = torch.get_num_threads()
+        return Refinement(self.model, self.fixed, self.scanning, self.centre, springs, threads=threads)
 
     def violations(self, rotation: Array, translation: Array) -> Array:
         """(n,) Å beyond the bounds of each restraint."""

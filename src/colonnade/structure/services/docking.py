@@ -57,6 +57,9 @@ class Effort:
     select: int
 
 
+WALLTIME = timedelta(hours=24)
+"""Longest run of a docking; HADDOCK3 is ended a little earlier, so that what it made by then is kept."""
+
 EFFORTS = {
     "quick": Effort(20.83, 1.8, 500, 20, 5),
     "normal": Effort(12.29, 1.5, 1000, 200, 40),
@@ -187,7 +190,7 @@ class DockingOutputs(Outputs):
     title="Docking of two molecules",
     summary="Builds models of a complex from its parts and from restraints, ranks and clusters them.",
     paper="arXiv:2107.01056",
-    resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=24)),
+    resources=Resources(cores=2, memory="6 GiB", walltime=WALLTIME),
     examples={
         "E2A with HPr, interface residues from NMR": {
             "fixed": "example:structure.docking/E2A.pdb",
@@ -284,6 +287,7 @@ def _run_haddock(
         "ambiguous": [r for r in restraints if r.ambiguous],
         "unambiguous": [r for r in restraints if not r.ambiguous],
         "seed": 1 + job.seed % 9_999_999 if job.seed else 917,
+        "limit": 0.95 * WALLTIME.total_seconds(),
         "say": job.log,
     }
     with tempfile.TemporaryDirectory(prefix="haddock3-") as name:
