@@ -54,7 +54,7 @@ def test_the_score_of_the_search_is_the_sum_of_fields_at_the_atoms(bodies: tuple
 
 def test_fields_and_pair_sums_are_one_energy(bodies: tuple[Structure, Structure]) -> None:
     """With all eigenvectors and a fine grid, the fields give the sum over pairs of atoms."""
-    model = replace(energy.default_model(), rank=14)
+    model = replace(energy.default_model(), rank=14, share=1.0)
     complex = read_structure(example("2OOB")).protein.heavy
     first, second = complex.in_chains(["A"]), complex.in_chains(["B"])
     low = first.xyz.min(axis=0) - 24.0
@@ -131,13 +131,16 @@ def test_unbound_bodies_with_interface_residues_give_the_complex() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", ["2OOB", "3BZD"])
 def test_a_bound_complex_is_recovered_without_restraints(name: str) -> None:
+    """One of the first ten clusters is the complex; benchmarks/bound_docking.py has the rate over others."""
     complex = read_structure(example(name)).protein.heavy
     chains = sorted(complex.chains, key=lambda c: -int((complex.chain == c).sum()))
     first, second = (complex.in_chains([chain]) for chain in chains[:2])
     turn = Rotation.random(random_state=11).as_matrix()
-    found = dock(first, second.moved(turn, np.zeros(3)), angle=12.29, spacing=1.5, keep=1000, models=200)
+    moved = second.moved(turn, np.zeros(3))
+    found = dock(first, moved, angle=12.29, spacing=1.5, keep=1000, models=200, state="bound")
     measures = found.compared(complex)
     assert max(measures[k].dockq for k in found.best[:10]) >= 0.49, [round(measures[k].dockq, 2) for k in found.best]
 

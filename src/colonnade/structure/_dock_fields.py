@@ -1,13 +1,14 @@
-"""The fields of a fixed body on a grid, and the weights with which atoms of a moving one feel them.
+"""The energy of two rigid bodies: pair by pair of their heavy atoms, and as fields of one on a grid for the other.
 
-The energy of two rigid bodies is a sum over pairs of heavy atoms:
+The search scores every placement by fields:
 
     E = w_r sum r(d) + sum c(d) e(t_i, t_j) + w_q sum 1(d < 20) q_i q_j f(d)
 
 with a soft repulsion r, a contact function c that falls from 1 at 5 Å to 0 at 7 Å, the contact potential e of the
 atoms' types, and the distance-dependent dielectric of Gabb, Jackson & Sternberg (J. Mol. Biol. 272:106, 1997). The
 symmetric matrix e is split into its leading eigenvectors, so that each term is a field times a weight (Kozakov et
-al., Proteins 65:392, 2006).
+al., Proteins 65:392, 2006). What is refined has a Lennard-Jones energy in the place of r: how well two surfaces fit
+into one another shows only off the grid.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Model:
 
     Attributes:
         repulsion: of the search, per Å².
-        vdw: of the refinement and the score.
+        vdw: of the refinement and the score, kcal/mol.
+        share: of `contact` in the refinement and the score.
         charge: of the electrostatic term.
         contact: (T, T) potential of the atom types.
         rank: eigenvectors of `contact` that are kept.
@@ -74,7 +76,8 @@ class Model:
     charge: float
     contact: Array
     rank: int = 6
-    vdw: float = 1.0
+    vdw: float = 0.25
+    share: float = 1.0
 
     def split(self) -> tuple[Array, Array]:
         """(rank,) eigenvalues and (rank, T) eigenvectors, the largest first."""
@@ -83,11 +86,19 @@ class Model:
         return values[order], vectors[:, order].T
 
 
+FIT = {"unbound": (0.25, 1.0), "bound": (1.0, 0.5)}
+"""Weights of the van der Waals energy and of the contact potential, by the state that the bodies were solved in.
+
+Bodies that were solved in their complex fit exactly, and nothing tells their complex so well; side chains of bodies
+that were solved alone are in the way of each other in the right place as well.
+"""
+
+
 @cache
-def default_model() -> Model:
-    """The model that was fitted on the 81 complexes of the affinity benchmark (see docs/structure.md)."""
+def default_model(state: str = "unbound") -> Model:
+    """The model with the potential that scripts/fit_contact_potential.py fits, for bodies solved in this state."""
     data = json.loads(_DATA.read_text())
-    return Model(data["repulsion"], data["charge"], np.array(data["contact"]), data["rank"])
+    return Model(data["repulsion"], data["charge"], np.array(data["contact"]), data["rank"], *FIT[state])
 
 
 def weights(model: Model, body: Structure) -> Array:
@@ -126,22 +137,22 @@ def fields(
 
 
 def pair_tables(model: Model) -> tuple[Array, Array, Array, Array]:
-    """What pairs of types are to each other: (T, T) distance of the minimum, Å, depth and contact; reach of a contact."""
+    """What two types are to each other: (T, T) distance of the minimum, Å, depth and contact; reach of a contact."""
     sizes = np.array([SIZES[name] for name in atoms.TYPES])
     minimum = sizes[:, None, 0] + sizes[None, :, 0]
     bonded = np.isin(atoms.TYPES, DONORS)[:, None] & np.isin(atoms.TYPES, ACCEPTORS)
     minimum[bonded | bonded.T] = HYDROGEN_BOND
     depth = model.vdw * np.sqrt(sizes[:, None, 1] * sizes[None, :, 1])
-    return minimum, depth, np.ascontiguousarray(model.contact), np.array(CONTACT)
+    return minimum, depth, model.share * model.contact, np.array(CONTACT)
 
 
 def well(distance: Array, minimum: Array, depth: Array) -> Array:
-    """A soft Lennard-Jones energy: 2 r^9 - 3 r^6 of r = minimum / d, a line below 0.75 of it, 0 from 7 Å on."""
-    floor = 0.75 * minimum
-    r = minimum / np.maximum(distance, floor)
-    edge = minimum / CONTACT[1]
-    value = 2.0 * (r**9 - edge**9) - 3.0 * (r**6 - edge**6)
-    wall = 18.0 * (r**9 - r**6) / floor * np.maximum(floor - distance, 0.0)
+    """A Lennard-Jones energy, r^12 - 2 r^6 of r = minimum / d; a line below 0.8 of the minimum, 0 from 7 Å on."""
+    floor = 0.8 * minimum
+    r6 = (minimum / np.maximum(distance, floor)) ** 6
+    edge = (minimum / CONTACT[1]) ** 6
+    value = r6**2 - 2.0 * r6 - (edge**2 - 2.0 * edge)
+    wall = 12.0 * (r6**2 - r6) / floor * np.maximum(floor - distance, 0.0)
     result: Array = np.where(distance < CONTACT[1], depth * (value + wall), 0.0)
     return result
 

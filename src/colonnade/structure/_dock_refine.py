@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 CELL = 2.0
 """Edge of the cells that know their neighbours, Å."""
 
+HUGE = 1e300
+"""Above every energy; infinity has no place in fast arithmetic."""
+
 FIRST_STEP, LAST_STEP = 0.25, 0.01
 """Steps of the minimiser, Å, at its start and its end."""
 
@@ -136,9 +139,9 @@ def _neighbours(points: Any, low: Any, shape: Any, edge: float, reach: float) ->
             for z in range(max(0, int(p[2] - r) - 1), min(nz, int(p[2] + r) + 1)):
                 for y in range(max(0, int(p[1] - r) - 1), min(ny, int(p[1] + r) + 1)):
                     for x in range(max(0, int(p[0] - r) - 1), min(nx, int(p[0] + r) + 1)):
-                        dx = max(max(x - p[0], p[0] - x - 1.0), 0.0)
-                        dy = max(max(y - p[1], p[1] - y - 1.0), 0.0)
-                        dz = max(max(z - p[2], p[2] - z - 1.0), 0.0)
+                        dx = max(x - p[0], p[0] - x - 1.0, 0.0)
+                        dy = max(y - p[1], p[1] - y - 1.0, 0.0)
+                        dz = max(z - p[2], p[2] - z - 1.0, 0.0)
                         if dx * dx + dy * dy + dz * dz < r * r:
                             cell = (z * ny + y) * nx + x
                             if sweep == 0:
@@ -190,13 +193,12 @@ def _pairs(at: Any, kind: int, charge: float, fixed: Any, tables: Any, felt: Any
 @_compiled
 def _soft_well(d: float, minimum: float, depth: float, cut: float) -> tuple[float, float]:
     """Energy and slope at a distance: see `_dock_fields.well`."""
-    floor = 0.75 * minimum
+    floor = 0.8 * minimum
     r = minimum / max(d, floor)
-    r3 = r * r * r
-    r6 = r3 * r3
-    c3 = (minimum / cut) ** 3
-    value = depth * (2.0 * r6 * r3 - 3.0 * r6 - (2.0 * c3 * c3 * c3 - 3.0 * c3 * c3))
-    slope = -18.0 * depth * (r6 * r3 - r6) / max(d, floor)
+    r6 = r**6
+    c6 = (minimum / cut) ** 6
+    value = depth * (r6 * r6 - 2.0 * r6 - (c6 * c6 - 2.0 * c6))
+    slope = -12.0 * depth * (r6 * r6 - r6) / max(d, floor)
     if d < floor:
         value += slope * (d - floor)
     return value, slope
@@ -236,7 +238,7 @@ def _springs(rotation: Any, centre: Any, springs: Any, felt: Any, force: Any) ->
     """Add the restraints' penalty to felt[3] and its gradient to `force` (shift, turn)."""
     first, second, lower, upper, owner, settings = springs
     count, weight, cap = int(settings[0]), settings[1], settings[2]
-    least, nearest = np.full(count, np.inf), np.full(count, -1)
+    least, nearest = np.full(count, HUGE), np.full(count, -1)
     for p in range(len(owner)):
         d = np.sqrt(((rotation @ second[p] + centre - first[p]) ** 2).sum())
         over = max(d - upper[p], lower[p] - d, 0.0)
@@ -300,7 +302,7 @@ def _refine(
     for m in range(len(centres)):
         rotation, centre = rotations[m].copy(), centres[m].copy()
         mean, square = np.zeros(6), np.zeros(6)
-        lowest = np.inf
+        lowest = HUGE
         for step in range(steps + 1):
             _energy(rotation, centre, moving, fixed, tables, field, springs, felt, force)
             total = felt.sum()

@@ -87,6 +87,13 @@ class EngineInputs(DockedBodies):
         help="own: rotations 20.8, 12.3 or 8.2° apart. haddock3: 20, 200 or 1000 models, of which 5, 40 or 200 are "
         "refined; quick takes minutes, thorough a day of one core.",
     )
+    state: Literal["unbound", "bound"] = Param(
+        "unbound",
+        title="The bodies were solved",
+        level="expert",
+        help="own: unbound, each alone or in another complex: their surfaces are taken as soft. bound: in the very "
+        "complex that is looked for: how exactly they fit decides.",
+    )
     restraint_weight: float = Param(
         1.0,
         title="Weight of the restraints",
@@ -266,6 +273,7 @@ def run_engine(
             models=inputs.models,
             restraint_weight=inputs.restraint_weight,
             fcc_cutoff=inputs.fcc_cutoff,
+            state=inputs.state,
             track=job.track,
         )
         job.log(
