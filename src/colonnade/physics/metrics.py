@@ -97,7 +97,8 @@ def bootstrap(
             continue
     if not values:
         raise PhysicsError("Too few events of one class for an interval.")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    # A draw itself, not a value between two: a rejection is infinite when no background event is left.
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return Interval(found, float(low), float(high))
 
 
