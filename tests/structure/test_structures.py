@@ -265,3 +265,8 @@ def test_bombs_and_giants_are_refused(write: Write, monkeypatch: pytest.MonkeyPa
         check_structure_file(path)
     with pytest.raises(StructureError, match="10 atoms, more than the 9"):
         check_body(path)
+
+
+def test_every_structure_among_the_examples_is_read() -> None:
+    for path in sorted(example("E2A").parent.glob("*.pdb")):
+        assert len(read_structure(path)) > 100

@@ -85,7 +85,7 @@ def parse(name: str, text: str) -> tuple[gemmi.Structure, list[str]]:
 def _parse_pdb(name: str, text: str) -> gemmi.Structure:
     found = False
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.startswith(("ATOM", "HETATM")) and "\t" in line:
+        if line.startswith(("ATOM", "HETATM")) and "\t" in line[:54]:
             raise StructureError(f"{name} is broken PDB: line {number} has tabs, and PDB goes by columns.")
         if line.startswith(("ATOM  ", "HETATM")):
             found = True
