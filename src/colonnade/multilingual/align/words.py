@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from colonnade.multilingual._types import FloatArray
+from colonnade.multilingual._types import BoolArray, FloatArray
 from colonnade.multilingual.align.sentences import unit
 from colonnade.multilingual.errors import between, one_of
 
 Links = set[tuple[int, int]]
 
 
-def argmax_links(similarity: FloatArray) -> FloatArray:
+def argmax_links(similarity: FloatArray) -> BoolArray:
     """Pairs that are each other's best, as a matrix (m, n) of booleans; of equals the first is best."""
     forward, backward = similarity.argmax(axis=1), similarity.argmax(axis=0)
     found = np.zeros(similarity.shape, bool)
@@ -26,7 +26,7 @@ def argmax_links(similarity: FloatArray) -> FloatArray:
     return found
 
 
-def itermax_links(similarity: FloatArray, rounds: int = 2, discount: float = 0.9) -> FloatArray:
+def itermax_links(similarity: FloatArray, rounds: int = 2, discount: float = 0.9) -> BoolArray:
     """Argmax again among what is not aligned on both sides yet; what is aligned on one side counts `discount` times.
 
     Sentences of one or two tokens get one round only, as in the authors' implementation.
@@ -35,7 +35,7 @@ def itermax_links(similarity: FloatArray, rounds: int = 2, discount: float = 0.9
     if min(similarity.shape) <= 2:
         return found
     for _ in range(rounds - 1):
-        rows, columns = found.any(axis=1), found.any(axis=0)
+        rows, columns = np.any(found, axis=1), np.any(found, axis=0)
         if rows.all() or columns.all():
             break
         taken = rows[:, None] & columns[None, :]
@@ -48,7 +48,7 @@ def itermax_links(similarity: FloatArray, rounds: int = 2, discount: float = 0.9
     return found
 
 
-def softmax_links(similarity: FloatArray, threshold: float = 1e-3, temperature: float = 1.0) -> FloatArray:
+def softmax_links(similarity: FloatArray, threshold: float = 1e-3, temperature: float = 1.0) -> BoolArray:
     """Pairs whose probability is above `threshold` by softmax over rows and over columns.
 
     `similarity` is the dot product of vectors here, not a cosine: probabilities of cosines are all alike.
@@ -79,7 +79,7 @@ def transport(similarity: FloatArray, regularisation: float = 0.05, rounds: int 
     return np.asarray(u[:, None] * kernel * v[None, :])
 
 
-def entropic_links(similarity: FloatArray, regularisation: float = 0.05, share: float = 0.5) -> FloatArray:
+def entropic_links(similarity: FloatArray, regularisation: float = 0.05, share: float = 0.5) -> BoolArray:
     """Pairs that carry at least `share` of what the plan moves from their row, or to their column, and that are the
     most of the other."""
     between("share", share, 0, 1)
@@ -90,7 +90,7 @@ def entropic_links(similarity: FloatArray, regularisation: float = 0.05, share: 
     return np.asarray(((plan * m >= share) & best_column) | ((plan * n >= share) & best_row))
 
 
-METHODS: dict[str, Callable[[FloatArray], FloatArray]] = {
+METHODS: dict[str, Callable[[FloatArray], BoolArray]] = {
     "argmax": argmax_links,
     "itermax": itermax_links,
     "entropic": entropic_links,
@@ -98,7 +98,7 @@ METHODS: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
-def links(source: FloatArray, target: FloatArray, method: str = "argmax") -> FloatArray:
+def links(source: FloatArray, target: FloatArray, method: str = "argmax") -> BoolArray:
     """Links between two sentences' vectors, (m, d) and (n, d), as a matrix of booleans."""
     one_of("method", method, METHODS)
     if method == "softmax":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colonnade.multilingual._types import FloatArray
+from colonnade.multilingual._types import FloatArray, IntArray
 from colonnade.multilingual.errors import MultilingualError, enough
 
 
@@ -66,7 +66,7 @@ def family_agreement(
     full[upper] = rankdata(second)
     full += full.T
 
-    def correlation(order: FloatArray) -> float:
+    def correlation(order: IntArray) -> float:
         return float(np.corrcoef(first, full[np.ix_(order, order)][upper])[0, 1])
 
     seen = correlation(np.arange(n))

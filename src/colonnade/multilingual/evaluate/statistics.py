@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colonnade.multilingual._types import FloatArray
+from colonnade.multilingual._types import FloatArray, IntArray
 from colonnade.multilingual.errors import MultilingualError, between, enough
 
 
@@ -54,7 +54,7 @@ def bootstrap(
 
 
 def bootstrap_statistic(
-    n: int, statistic: Callable[[FloatArray], float], *, level: float = 0.95, draws: int = 500, seed: int = 0
+    n: int, statistic: Callable[[IntArray], float], *, level: float = 0.95, draws: int = 500, seed: int = 0
 ) -> Interval:
     """The same for any statistic of the indices drawn (with repetition), such as a span F1."""
     enough("test sentences", n, 2, "an interval")
