@@ -13,10 +13,11 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules=["align", "analyse", "data", "evaluate", "tokens"],
+    submodules=["align", "analyse", "data", "encoders", "evaluate", "tokens"],
     submod_attrs={
         "catalogue": ["benchmarks", "models"],
         "errors": ["MultilingualError"],
+        "encoders.load": ["load_encoder"],
         "languages": ["language", "languages"],
     },
 )

@@ -8,6 +8,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "bundle": ["read_aligned", "read_texts"],
         "classes": ["Labelled", "read_pawsx", "read_sib", "read_xnli"],
         "leaks": ["Leak", "find_leaks"],
         "lines": ["read_lines"],

@@ -101,7 +101,7 @@ def read_weights(path: Path) -> tuple[dict[str, int], dict[str, FloatArray]]:
 
     def read(form: str) -> tuple[Any, ...]:
         nonlocal place
-        values = struct.unpack_from("<" + form, data, place)
+        values = struct.unpack_from("<" + form, data.data, place)
         place += struct.calcsize("<" + form)
         return values
 

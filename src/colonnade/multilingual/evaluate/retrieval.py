@@ -128,4 +128,5 @@ def control_verdict(result: Retrieval, control: Retrieval, language: str, index:
     beside = f"chance {result.chance:.3f}, shared character n-grams {theirs.value:.3f}"
     if mine.high < max(0.1, 10 * result.chance) or mine.low <= theirs.high:
         return f"{language}: not known to this encoder: {shown} is no better than its controls ({beside})."
-    return f"{language}: known: {shown}, against {beside}."
+    known = "known" if mine.low >= 0.5 else "weakly known"
+    return f"{language}: {known}: {shown}, against {beside}."

@@ -185,7 +185,7 @@ def _transfer(items: dict[str, _Items], source: str, layers: Sequence[int], note
 def _sums(probe: Probe, test: _Items, layer: int) -> tuple[FloatArray, FloatArray]:
     """Right answers and items of each sentence."""
     right = [a == b for a, b in zip(probe.predict(test.vectors[layer]), test.labels, strict=True)]
-    return np.bincount(test.sentence, right), np.bincount(test.sentence).astype(float)
+    return np.bincount(test.sentence, right).astype(np.float64), np.bincount(test.sentence).astype(np.float64)
 
 
 def _rows(
