@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 FIRST  := colonnade-runs/first
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run test test-all chaos bench lint docs clean
+.PHONY: run test test-all test-services chaos bench lint docs clean
 
 run: $(VENV)/installed
 	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST) --no-refresh; \
@@ -20,6 +20,9 @@ test-all: $(VENV)/installed-dev
 
 chaos: $(VENV)/installed-dev
 	$(PYTEST) -m "slow or not slow" -s tests/gateway/test_chaos.py
+
+test-services: $(VENV)/installed-dev
+	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/browser/test_browser_accounts.py
 
 bench: $(VENV)/installed-dev
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
@@ -37,6 +40,7 @@ clean:
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[all]"
+	@$(BIN)/python -m colonnade.lattice  # its kernels would else be compiled by the first job
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

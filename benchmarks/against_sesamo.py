@@ -99,11 +99,14 @@ class Peer:
             self.seconds += time.process_time() - start
 
     def _log_q(self, x: torch.Tensor) -> torch.Tensor:
-        """The density of the modulated flow, (p(x) + p(-x)) / 2, exact even where p leaks out of its half."""
+        """The density of the modulated flow, (p(x) + p(-x)) / 2, exact even where p leaks out of its half.
+
+        Where its inverse overflows, p is 0.
+        """
         parts = []
         for y in (x, -x):
             z, log_det = self.flow.reverse(y)
-            parts.append(self.model.prior.log_prob(z) + log_det)
+            parts.append((self.model.prior.log_prob(z) + log_det).nan_to_num(-torch.inf, -torch.inf, -torch.inf))
         return torch.logaddexp(*parts) - math.log(2)
 
     @torch.no_grad()
@@ -112,7 +115,8 @@ class Peer:
             x = torch.cat([self.model.sample(2048) for _ in range(FRESH // 2048)])
         else:
             x = torch.from_numpy(HOPPING.scale * fields).float()
-        return (-self.action(x).double() - self._log_q(x)).numpy() - SHIFT
+        log_q = self._log_q(x).double()
+        return torch.where(log_q > -torch.inf, -self.action(x).double() - log_q, -1e3).numpy() - SHIFT
 
 
 class Ours:
@@ -155,6 +159,7 @@ def main() -> None:
     parser.add_argument("--screen", type=float, default=30.0, help="CPU-seconds for each configuration of the peer")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.distributions.Distribution.set_default_validate_args(False)  # the peer's inverse may overflow
     exact = hotrg(ACTION, (SIDE, SIDE)).log_z
     fields = reference_fields(ACTION, (SIDE, SIDE), 8192, np.random.default_rng(3))
     print(f"L = {SIDE}, m2 = -4, lambda = 4, exact log Z {exact:.4f}; configurations of the peer:")

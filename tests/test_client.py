@@ -18,8 +18,8 @@ import pytest
 
 import colonnade
 import samples  # registers the sample services
-from colonnade import runner
-from colonnade.cli import main
+from colonnade import runner, service
+from colonnade.cli import abroad, commands, main, options
 from colonnade.client import AsyncClient, Client, GatewayError, credentials
 from colonnade.client.flows import EventReader
 from colonnade.errors import BadInput, ColonnadeError, JobFailed, UnknownService
@@ -371,6 +371,41 @@ def command(
 
     assert run("login", address)[0] == 0
     return run
+
+
+def test_a_service_that_only_the_gateway_has(
+    command: Callable[..., tuple[int, str, str]], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options come from the schema that the gateway publishes; its checks are the gateway's."""
+    monkeypatch.setattr(commands, "services", dict)
+    Path("words.txt").write_text("one two three")
+    code, out, _ = command("submit", "sample.words", "--document", "words.txt", "--wait", "--json")
+    assert code == 0 and client.result(json.loads(out)["id"])["words"] == 3
+    typed = ["--chains", "C,D,E", "--window.points", "4", "5", "--ratio", "0.5", "--shape", "round", "--no-careful"]
+    code, out, _ = command("submit", "sample.numbers", "--count", "4", *typed, "--json")
+    inputs = json.loads(out)["inputs"]
+    assert code == 0 and inputs["chains"] == ["C", "D", "E"] and inputs["window"]["points"] == [4, 5]
+    assert (inputs["count"], inputs["ratio"], inputs["shape"], inputs["careful"]) == (4, 0.5, "round", False)
+    code, _, err = command("submit", "sample.numbers", "--count", "0")
+    assert code == 2 and "count must be from 1 to 500" in err
+    code, out, _ = command("submit", "sample.numbers", "--help")
+    assert code == 0 and "--temperature" in out and "from -20 to 80 °C" in out
+    code, _, err = command("submit", "sample.none", "--count", "0")
+    assert code == 2 and "There is no service 'sample.none'" in err
+
+
+@pytest.mark.parametrize("name", ["sample.numbers", "sample.words"])
+def test_options_from_a_schema_are_those_of_the_model(client: Client, name: str) -> None:
+    model = service.get(name).inputs
+    mine, theirs = (
+        {option.name: (option.level, options.describe(option)) for option in options.options(inputs)}
+        for inputs in (model, abroad.of(client.service(name)).inputs)
+    )
+    assert mine.keys() == theirs.keys()
+    differ = {option for option in mine if mine[option] != theirs[option]}
+    assert differ <= {"--document", "--others", "--chains"}, (
+        "not in a schema: what files are taken, defaults that are made"
+    )
 
 
 def test_submit_status_fetch(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from harness import settings
 from colonnade.errors import ColonnadeError
 from colonnade.gateway.access import Access, clean_path, read_token
 from colonnade.gateway.app import serve
+from colonnade.gateway.store import Store
 
 PAGES = ["/", "/jobs", "/usage", "/reference", "/services/showcase.signal", "/jobs/01KB2Z7M3Q4R5S6T7V8W9X0Y1Z"]
 ROUTES = ["/api/v1/services", "/api/v1/jobs", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/usage"]
@@ -205,5 +206,28 @@ def test_a_port_in_use_gives_one_sentence(tmp_path: Path, capsys: pytest.Capture
 
 def test_importing_the_gateway_imports_no_column() -> None:
     code = "import sys, colonnade.gateway.app; print([m for m in sys.modules if m.startswith('colonnade.structure')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_gateway_of_one_person_loads_nothing_of_accounts(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from colonnade.gateway.app import create_app; "
+        "from colonnade.gateway.settings import Settings; "
+        "Settings and create_app(Settings(data=pathlib.Path(sys.argv[1]))); "
+        "heavy = ('colonnade.gateway.accounts', 'pwdlib', 'authlib', 'joserfc', 'psycopg', 'smtplib', 'alembic'); "
+        "print([name for name in sys.modules if name.startswith(heavy)])"
+    )
+    store = Store(f"sqlite:///{tmp_path / 'colonnade.sqlite3'}")
+    store.upgrade()  # with Alembic; a later start does not need it
+    store.close()
+    found = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_running_jobs_without_pages_loads_no_web_framework() -> None:
+    code = (
+        "import sys, colonnade.gateway.core; print([m for m in sys.modules if m.startswith(('fastapi', 'starlette'))])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from test_queue import fresh_store, look, new_row
 
 from colonnade.gateway import queue
+from colonnade.gateway.accounts import tables  # noqa: F401  (its tables belong to the models)
 from colonnade.gateway.store import HEAD, Base, JobRow, Store, now
 
 
@@ -52,6 +53,27 @@ def test_partial_indexes_of_the_migrations_are_those_of_the_models(store: Store,
 
     assert indexes(store) == indexes(other)
     other.close()
+
+
+def test_a_database_of_the_first_version_keeps_its_jobs(tmp_path: Path) -> None:
+    from colonnade.gateway.migrations import upgrade
+
+    old = Store(f"sqlite:///{tmp_path / 'old.sqlite3'}")
+    upgrade(old.engine, "0001")
+    values = (
+        "('01', 'a.b', '1', 'queued', '', '{\"n\": 1}', 7, 'f', '01', NULL, 1, 0, 0, NULL, 0, '2026-01-01 00:00:00', "
+        "NULL, NULL, '', 0.0, 0)"
+    )
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO jobs VALUES {values}")
+        connection.exec_driver_sql("INSERT INTO job_files VALUES ('01', 'abc')")
+    old.upgrade()
+    row = look(old, "01")
+    assert (row.inputs, row.seed, row.owner, row.group_id, row.rank, row.stored) == ({"n": 1}, 7, None, None, 0.0, 0)
+    with old.write() as session:
+        assert [claim.id for claim in queue.claim(session, "g", 1)] == ["01"]
+        assert session.execute(text("SELECT count(*) FROM job_files")).scalar() == 1
+    old.close()
 
 
 def test_a_start_that_is_up_to_date_does_not_load_alembic(store: Store) -> None:
@@ -105,12 +127,14 @@ QUESTIONS: dict[str, tuple[Callable[[Session], object], str]] = {
         lambda s: queue.earlier_result(s, "f" * 64),
         "jobs_by_fingerprint (fingerprint=? AND state=?)",
     ),
-    "claim": (lambda s: queue.claim(s, "g", 2), "jobs_by_state (state=?)"),
+    "claim": (lambda s: queue.claim(s, "g", 2), "jobs_queue (state=?)"),
     "finish": (lambda s: queue.finish(s, "01", 1, "failed"), "sqlite_autoindex_jobs_1 (id=?)"),
-    "cancels": (lambda s: queue.cancels_for(s, "g"), "jobs_by_state (state=?)"),
-    "counts": (queue.active, "COVERING INDEX jobs_by_state (state=?)"),
+    "cancels": (lambda s: queue.cancels_for(s, "g"), "jobs_queue (state=?)"),
+    "counts": (queue.active, "COVERING INDEX jobs_queue (state=?)"),
+    "list of a person": (lambda s: queue.page(s, owner="o", after="01"), "jobs_by_owner (owner=? AND id<?)"),
+    "list of a group": (lambda s: queue.page(s, group="g", after="01"), "jobs_by_group (group_id=? AND id<?)"),
     "others": (lambda s: queue.others_use(s, "01", "02"), "jobs_served (run=?)"),
-    "elsewhere": (lambda s: queue.running_elsewhere(s, "g"), "jobs_by_state (state=?)"),
+    "elsewhere": (lambda s: queue.running_elsewhere(s, "g"), "jobs_queue (state=?)"),
 }
 
 

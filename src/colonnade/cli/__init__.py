@@ -5,6 +5,7 @@
     colonnade run SERVICE --field value    run it here
     colonnade report DIR                   the report of a run directory, again
     colonnade serve                        the gateway
+    colonnade admin                        its accounts and database
     colonnade login | submit | status | fetch | cancel    against a remote gateway
 
 Exit codes: 0 done, 1 the run (or the gateway) failed, 2 wrong input, 130 stopped by Ctrl-C. Answers go to standard

@@ -105,6 +105,7 @@ _COMMANDS = {
     "status": ("colonnade.cli.remote:status", "How a job on a gateway is, or the last jobs."),
     "fetch": ("colonnade.cli.remote:fetch", "Bring a finished job's run directory here."),
     "cancel": ("colonnade.cli.remote:cancel", "End a job on a gateway."),
+    "admin": ("colonnade.cli.admin:app", "Operate a gateway: accounts, its database."),
     "engines": ("colonnade.cli.engines:app", "List, install and check external programs that services may use."),
 }
 
@@ -113,15 +114,28 @@ def _wanted(arguments: list[str], command: str) -> list[Service[Any, Any]]:
     """The services that need a parser: the named one; all of them for lists, help and completion.
 
     Raises:
-        UnknownService: the named one is not installed.
+        UnknownService: the named one is not installed (nor, to submit, on the gateway).
         ColonnadeError: none is named before the options.
     """
     if arguments[:1] == [command] and len(arguments) > 1 and not arguments[1].startswith("-"):
-        return [get(arguments[1])]
+        return [get(arguments[1]) if command == "run" else _anywhere(arguments[1], arguments)]
     if arguments[:1] == [command] and len(arguments) > 1 and not _HELP & set(arguments):
         raise ColonnadeError(f"A service comes first: `colonnade {command} SERVICE`; `colonnade services` lists them.")
     everywhere = not arguments or arguments[0] in (command, "--install-completion")
     return list(services().values()) if everywhere else []
+
+
+def _anywhere(name: str, arguments: list[str]) -> Service[Any, Any]:
+    """A service to submit: the installed one, else the gateway's, whose package need not be installed here."""
+    if name in services():
+        return get(name)
+    from colonnade.cli import abroad
+    from colonnade.client import GatewayError
+
+    try:
+        return abroad.service(name, arguments)
+    except GatewayError:
+        return get(name)  # says that it is not installed, and what is
 
 
 def _command(

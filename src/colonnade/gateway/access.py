@@ -167,7 +167,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        send = _with_headers(send)
+        send = with_headers(send)
         try:
             answer = self._answer(request)
         except Denied as refused:
@@ -191,8 +191,8 @@ class Guard:
             raise Denied(401, WRONG_TOKEN)
         if self.access.holds_cookie(request):
             return None
-        if safe and _is_visit(request):
-            return _load_again(request)
+        if safe and is_visit(request):
+            return load_again(request)
         raise Denied(401, NO_TOKEN)
 
     def _exchange(self, request: Request) -> Response:
@@ -207,13 +207,13 @@ def clean_path(path: str) -> str:
     return "/" + path.lstrip("/\\")
 
 
-def _is_visit(request: Request) -> bool:
+def is_visit(request: Request) -> bool:
     """Whether a link on another site led here. Its request lacks the strict cookie even when the browser holds it."""
     headers = request.headers
     return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate"
 
 
-def _load_again(request: Request) -> Response:
+def load_again(request: Request) -> Response:
     """Have the browser ask once more from a page of ours, which brings the cookie along when there is one."""
     query = f"?{request.url.query}" if request.url.query else ""
     response = HTMLResponse(
@@ -226,7 +226,7 @@ def _load_again(request: Request) -> Response:
 _IN_PATH = "/~:@!$&'()*+,=-._"
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)

@@ -15,8 +15,10 @@ from starlette.responses import FileResponse, StreamingResponse
 from colonnade.errors import BadInput, Problem
 from colonnade.gateway import downloads, views
 from colonnade.gateway.core import Gateway
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import Person
 from colonnade.gateway.problems import responses
-from colonnade.gateway.store import JobRow, UnknownJob
+from colonnade.gateway.store import Forbidden, JobRow, UnknownJob
 from colonnade.inputs import safe_name
 
 PREFIX = "/api/v1"
@@ -37,19 +39,36 @@ Behind = Annotated[Gateway, Depends(the_gateway)]
 
 
 def the_job(
-    gateway: Behind, id: Annotated[str, Path(description="The job's id.", examples=["01KB2Z7M3Q4R5S6T7V8W9X0Y1Z"])]
+    gateway: Behind,
+    me: Me,
+    id: Annotated[str, Path(description="The job's id.", examples=["01KB2Z7M3Q4R5S6T7V8W9X0Y1Z"])],
 ) -> JobRow:
-    """The job named in the path.
+    """The job named in the path, which the person may see.
 
     Raises:
-        UnknownJob: there is none of that id.
+        UnknownJob: there is none of that id, or it is somebody else's: the answer does not tell which.
     """
-    if not _ID.fullmatch(id):
+    row = gateway.job(id) if _ID.fullmatch(id) else None
+    if row is None or not me.may_see(row):
         raise UnknownJob(f"There is no job {id[:40]!r}.")
-    return gateway.job(id)
+    return row
 
 
 TheJob = Annotated[JobRow, Depends(the_job)]
+
+
+def my_job(me: Me, row: TheJob) -> JobRow:
+    """The job named in the path, which the person may change.
+
+    Raises:
+        Forbidden: the person may only see it.
+    """
+    if not me.may_change(row):
+        raise Forbidden("Only the job's owner may do that.")
+    return row
+
+
+MyJob = Annotated[JobRow, Depends(my_job)]
 
 
 # --- uploads -------------------------------------------------------------------------------------
@@ -71,14 +90,17 @@ TheJob = Annotated[JobRow, Depends(the_job)]
     },
 )
 async def upload(
-    request: Request, gateway: Behind, name: Annotated[str, Path(description="The file's own name.", min_length=1)]
+    request: Request,
+    gateway: Behind,
+    me: Me,
+    name: Annotated[str, Path(description="The file's own name.", min_length=1)],
 ) -> views.Upload:
     """Store the body under its checksum; the answer is what a service takes where it wants a file."""
     try:
         clean = safe_name(name)
     except ValueError as error:
         raise BadInput([Problem("name", f"name: {error}.")]) from None
-    with gateway.files.receive() as draft:
+    with await asyncio.to_thread(gateway.receive, me) as draft:
         waiting = bytearray()
         async for chunk in request.stream():
             waiting += chunk
@@ -86,7 +108,7 @@ async def upload(
                 await asyncio.to_thread(draft.write, bytes(waiting))
                 waiting.clear()
         await asyncio.to_thread(draft.write, bytes(waiting))
-        stored = await asyncio.to_thread(gateway.keep_upload, draft, clean)
+        stored = await asyncio.to_thread(gateway.keep_upload, draft, clean, me)
     return views.Upload(**stored.reference)
 
 
@@ -96,14 +118,37 @@ async def upload(
 @router.get("/jobs", tags=["jobs"], operation_id="list_jobs", responses=responses(422))
 def list_jobs(
     gateway: Behind,
+    me: Me,
     after: Annotated[str | None, Query(description="`next` of the page before.", max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     service: Annotated[str | None, Query(max_length=200)] = None,
     state: views.State | None = None,
+    group: Annotated[str | None, Query(max_length=26, description="Jobs of a group instead of one's own.")] = None,
+    everybody: Annotated[bool, Query(description="Jobs of everybody; for operators.")] = False,
 ) -> views.JobPage:
-    """A page of jobs, newest first."""
-    page = gateway.jobs(after=after, limit=limit, service=service, state=state)
+    """A page of jobs, newest first: one's own, or those of a group."""
+    whose = scope_of_list(me, group or "", everybody)
+    page = gateway.jobs(after=after, limit=limit, service=service, state=state, **whose)
     return views.job_page(page.rows, page.next)
+
+
+def scope_of_list(me: Person, group: str, everybody: bool) -> dict[str, str | None]:
+    """The filter of a list of jobs to what the person may see.
+
+    Raises:
+        Forbidden: the person is not in that group, or asks for everybody's without being an operator.
+    """
+    if me.alone:
+        return {}
+    if group:
+        if group not in me.groups and not me.operator:
+            raise Forbidden(f"You are in no group {group[:40]!r}.")
+        return {"group": group}
+    if everybody:
+        if not me.operator:
+            raise Forbidden("Only an operator may see everybody's jobs.")
+        return {}
+    return {"owner": str(me.id)}
 
 
 @router.get("/jobs/{id}", tags=["jobs"], operation_id="get_job", responses=responses(404))
@@ -113,14 +158,14 @@ def get_job(gateway: Behind, row: TheJob) -> views.Job:
 
 
 @router.delete("/jobs/{id}", status_code=204, tags=["jobs"], operation_id="delete_job", responses=responses(404, 409))
-def delete_job(gateway: Behind, row: TheJob) -> Response:
+def delete_job(gateway: Behind, row: MyJob) -> Response:
     """Remove a job that has ended, with its files."""
     gateway.delete(row.id)
     return Response(status_code=204)
 
 
 @router.post("/jobs/{id}/cancel", tags=["jobs"], operation_id="cancel_job", responses=responses(404))
-def cancel_job(gateway: Behind, row: TheJob) -> views.Job:
+def cancel_job(gateway: Behind, row: MyJob) -> views.Job:
     """End a job; one that has ended already stays as it is."""
     return views.job_view(gateway, gateway.cancel(row.id))
 
@@ -132,9 +177,9 @@ def cancel_job(gateway: Behind, row: TheJob) -> views.Job:
     operation_id="rerun_job",
     responses=responses(404, 409, 422, 507),
 )
-def rerun_job(gateway: Behind, row: TheJob, response: Response) -> views.Job:
+def rerun_job(gateway: Behind, me: Me, row: TheJob, response: Response) -> views.Job:
     """Queue the same request once more, to be run anew."""
-    again = gateway.rerun(row.id)
+    again = gateway.rerun(row.id, me)
     response.headers["location"] = f"{PREFIX}/jobs/{again.id}"
     return views.job_view(gateway, again)
 

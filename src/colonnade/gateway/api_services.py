@@ -17,6 +17,8 @@ from colonnade.gateway import views
 from colonnade.gateway.api import PREFIX, Behind
 from colonnade.gateway.core import MAX_TITLE, Gateway
 from colonnade.gateway.limits import read_json
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import ALONE, Person
 from colonnade.gateway.problems import ProblemDetails, responses
 from colonnade.runner import MAX_SEED
 from colonnade.service import Service, get, services
@@ -31,13 +33,16 @@ class Submission(BaseModel):
     seed: int = Field(0, ge=0, le=MAX_SEED, description="The same seed and inputs give the same result.")
     again: bool = Field(False, description="Run it also when an earlier identical job has the result already.")
     title: str = Field("", max_length=MAX_TITLE, description="A name for the job; has no influence on the result.")
+    group: str | None = Field(
+        None, max_length=26, description="Id of a group that sees the job, where there are groups."
+    )
 
 
 class Unavailable(ColonnadeError):
     """The service is installed but cannot run here."""
 
 
-def submit(gateway: Gateway, service: Service[Any, Any], body: Any) -> views.Job:
+def submit(gateway: Gateway, service: Service[Any, Any], body: Any, person: Person = ALONE) -> views.Job:
     """Validate a request for a service and queue it.
 
     Raises:
@@ -52,10 +57,18 @@ def submit(gateway: Gateway, service: Service[Any, Any], body: Any) -> views.Job
     if reason:
         raise Unavailable(f"{service.name} cannot run here: {reason}")
     try:
-        inputs = service.parse(wanted.inputs, gateway.files)
+        inputs = service.parse(wanted.inputs, gateway.files_for(person))
+        row = gateway.submit(
+            service,
+            inputs,
+            seed=wanted.seed,
+            again=wanted.again,
+            title=wanted.title,
+            person=person,
+            group=wanted.group or None,
+        )
     except BadInput as error:
         raise _below_inputs(error) from None
-    row = gateway.submit(service, inputs, seed=wanted.seed, again=wanted.again, title=wanted.title)
     return views.job_view(gateway, row)
 
 
@@ -101,9 +114,9 @@ def submit_unknown(name: str) -> None:
 
 
 def _add_path(router: APIRouter, service: Service[Any, Any]) -> None:
-    async def submit_job(request: Request, response: Response, gateway: Behind) -> views.Job:
+    async def submit_job(request: Request, response: Response, gateway: Behind, me: Me) -> views.Job:
         body = await read_json(request)
-        job = await run_in_threadpool(submit, gateway, service, body)
+        job = await run_in_threadpool(submit, gateway, service, body, me)
         response.headers["location"] = f"{PREFIX}/jobs/{job.id}"
         return job
 

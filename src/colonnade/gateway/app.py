@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -16,7 +18,7 @@ from starlette.responses import Response
 
 import colonnade
 from colonnade.errors import ColonnadeError
-from colonnade.gateway import api, api_services, form_pages, pages, statics
+from colonnade.gateway import api, api_services, form_pages, operations, pages, statics
 from colonnade.gateway.access import LOCAL_HOSTS, SECURITY_HEADERS, Access, Denied, Guard, read_token
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.limits import MAX_FORM_TEXT, MAX_JSON, BodyLimit
@@ -53,20 +55,39 @@ def create_app(source: Settings | Gateway | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.gateway = gateway
-    app.state.access = Access(read_token(settings.data), settings.port, _hosts(settings))
-    for router in (api.router, api_services.make_router(), statics.router, form_pages.router, pages.router):
+    # Where people have accounts the token opens nothing; nobody knows this one.
+    token = secrets.token_urlsafe(32) if settings.accounts else read_token(settings.data)
+    app.state.access = Access(token, settings.port, _hosts(settings))
+    routers = [
+        api.router,
+        api_services.make_router(),
+        statics.router,
+        operations.router,
+        form_pages.router,
+        pages.router,
+    ]
+    if gateway.office is not None:
+        from colonnade.gateway.accounts import web
+
+        routers = [*web.routers(), *routers]
+    for router in routers:
         app.include_router(router)
     api_services.install_schema(app)
     for kind in (ColonnadeError, HTTPException, RequestValidationError, OSError, Exception):
         app.add_exception_handler(kind, _answer_error)
     upload_limit = int(settings.upload_limit)
     app.add_middleware(BodyLimit, limit=lambda request: _body_limit(request, upload_limit))
-    app.add_middleware(Guard, access=app.state.access, refuse=_refuse)
+    if gateway.office is not None:
+        web.guard(app, gateway.office, _refuse)
+    else:
+        app.add_middleware(Guard, access=app.state.access, refuse=_refuse)
     return app
 
 
 def _hosts(settings: Settings) -> frozenset[str]:
     named = {settings.host} if settings.host not in ("0.0.0.0", "::", "") else set()
+    if public := urlsplit(settings.public_url).hostname:
+        named.add(public)
     return LOCAL_HOSTS | {f"[{name}]" if ":" in name else name for name in (*named, *settings.hosts)}
 
 
@@ -93,7 +114,8 @@ def _refuse(request: Request, denied: Denied) -> Response:
             answer.headers["www-authenticate"] = "Bearer"
         return answer
     location = request.url.path if request.method == "GET" else "/"
-    return pages.error_page(error, signed_out=True, next=location)
+    alone = request.app.state.gateway.office is None
+    return pages.error_page(error, signed_out=alone, next=location)
 
 
 # --- the server ----------------------------------------------------------------------------------
@@ -114,9 +136,16 @@ def serve(settings: Settings) -> int:
     app = create_app(settings)
     # The access log would hold the token of the first address.
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", timeout_graceful_shutdown=CLOSING, server_header=False
+        app,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=CLOSING,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
-    server = _Announcing(config, first_address(settings, app.state.access.token))
+    address = settings.public_url if settings.accounts else first_address(settings, app.state.access.token)
+    server = _Announcing(config, address)
     with listener, suppress(KeyboardInterrupt):  # Ctrl-C is how it ends; the server has closed in order by then
         server.run(sockets=[listener])
     return 0

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from sqlalchemy import delete, select
@@ -24,6 +24,7 @@ from colonnade.gateway import queue
 from colonnade.gateway.dispatcher import Dispatcher
 from colonnade.gateway.events import grown, tail
 from colonnade.gateway.files import Draft, FileStore
+from colonnade.gateway.person import ALONE, Person
 from colonnade.gateway.queue import Page
 from colonnade.gateway.settings import Settings
 from colonnade.gateway.store import (
@@ -38,9 +39,15 @@ from colonnade.gateway.store import (
     UsageRow,
     now,
 )
-from colonnade.inputs import safe_name
+from colonnade.inputs import FileSource, safe_name
 from colonnade.job import Event
 from colonnade.service import Service, get
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from colonnade.gateway.accounts.office import Office
+    from colonnade.gateway.notices import Ear
 
 CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
 STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
@@ -54,6 +61,9 @@ class Gateway:
 
     Args:
         settings: options; those of the environment when left out.
+
+    Attributes:
+        office: accounts, quotas and mails; None on a gateway of one person.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -63,7 +73,18 @@ class Gateway:
         self.store = Store(self.settings.database_url, self.settings.busy_timeout)
         self.store.upgrade()
         self.files = FileStore(self.settings.data / "files", int(self.settings.upload_limit))
-        self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of)
+        self.office: Office | None = None
+        if self.settings.accounts:
+            from colonnade.gateway.accounts.office import Office
+
+            self.office = Office(self.settings, self.store)
+        self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of, self.office)
+        self._ear: Ear | None = None
+        if self.store.shared:
+            from colonnade.gateway.notices import Ear, notify_on_commit
+
+            notify_on_commit(self.store)
+            self._ear = Ear(self.store, self._heard)
         self._stopped = threading.Event()
 
     # --- life ------------------------------------------------------------------------------------
@@ -71,13 +92,26 @@ class Gateway:
     def start(self) -> None:
         """Begin to take queued jobs, in the background."""
         self.dispatcher.start()
+        if self._ear is not None:
+            self._ear.start()
+        if self.office is not None:
+            self.office.start()
         threading.Thread(target=self._tidy_daily, name="colonnade-tidy", daemon=True).start()
 
     def stop(self) -> None:
         """End in order: running jobs are ended and queued again, from their checkpoints."""
         self._stopped.set()
+        if self._ear is not None:
+            self._ear.stop()
         self.dispatcher.stop()
+        if self.office is not None:
+            self.office.stop()
         self.store.close()
+
+    def _heard(self) -> None:
+        """Another gateway has changed something."""
+        self.dispatcher.announce()
+        self.dispatcher.wake()
 
     def health(self) -> dict[str, Any]:
         """State of the engine, free disk space in bytes, and how many jobs are queued and running."""
@@ -101,14 +135,20 @@ class Gateway:
         seed: int = 0,
         again: bool = False,
         title: str = "",
+        person: Person = ALONE,
+        group: str | None = None,
     ) -> JobRow:
-        """Queue a job, or serve it at once from an earlier identical one that succeeded (unless `again`).
+        """Queue a job, or serve it at once from an earlier identical one of the person that succeeded (unless `again`).
 
         Raises:
-            BadInput: the seed is out of range.
+            BadInput: the seed is out of range, or a field is above the person's level.
+            ColonnadeError: the person may not run this now; the text names the limit.
             Unavailable: the disk is full or the database is held by another.
         """
         runner.check_seed(seed)
+        if self.office is not None:
+            self.office.check(person, inputs, group)
+            self.office.count(person)
         id = str(ULID())
         row = JobRow(
             id=id,
@@ -123,6 +163,8 @@ class Gateway:
             cores=min(max(service.resources.cores, 1), self.settings.workers)
             if self.settings.scheduler == "local"
             else max(service.resources.cores, 1),
+            owner=person.id,
+            group_id=group,
             created=now(),
         )
         checksums = [file.sha256 for file in runner.input_files(inputs)]
@@ -132,6 +174,8 @@ class Gateway:
         with self._plain_disk_errors(directory):
             runner.prepare(service, inputs, directory, seed, place=self.files.place)
             with self.store.write() as session:
+                if self.office is not None:
+                    self.office.admit(session, person, row)
                 queue.add(session, row, checksums)
         self.dispatcher.wake()
         return row
@@ -139,10 +183,10 @@ class Gateway:
     def _serve(self, row: JobRow, checksums: list[str]) -> bool:
         """Enter the job as one that an earlier result answers, if there is such a result."""
         with self.store.read() as session:
-            if queue.earlier_result(session, row.fingerprint) is None:
+            if queue.earlier_result(session, row.fingerprint, row.owner) is None:
                 return False
         with self.store.write() as session:  # looked up again: the earlier job may just have been deleted
-            earlier = queue.earlier_result(session, row.fingerprint)
+            earlier = queue.earlier_result(session, row.fingerprint, row.owner)
             if earlier is None:
                 return False
             row.state, row.started, row.finished = "succeeded", row.created, row.created
@@ -162,12 +206,10 @@ class Gateway:
             raise UnknownJob(f"There is no job {id[:40]!r}.")
         return row
 
-    def jobs(
-        self, *, after: str | None = None, limit: int = 50, service: str | None = None, state: str | None = None
-    ) -> Page:
-        """A page of jobs, newest first; `after` is the cursor of the page before."""
+    def jobs(self, *, limit: int = 50, **filters: str | None) -> Page:
+        """A page of jobs, newest first; filters as those of `queue.page`."""
         with self.store.read() as session:
-            return queue.page(session, after=after, limit=max(1, min(limit, MAX_PAGE)), service=service, state=state)
+            return queue.page(session, limit=max(1, min(limit, MAX_PAGE)), **filters)
 
     def cancel(self, id: str) -> JobRow:
         """End a job; one that has ended already stays as it is.
@@ -190,8 +232,8 @@ class Gateway:
                 time.sleep(0.02)
         return self.job(id)
 
-    def rerun(self, id: str) -> JobRow:
-        """Queue the same request once more, to be run anew.
+    def rerun(self, id: str, person: Person = ALONE) -> JobRow:
+        """Queue the same request once more, to be run anew, as a job of the person who asks.
 
         Raises:
             UnknownJob: there is none of that id.
@@ -201,7 +243,8 @@ class Gateway:
         row = self.job(id)
         service = get(row.service)
         inputs = service.parse(row.inputs, runner.run_files(self.directory_of(row.run)))
-        return self.submit(service, inputs, seed=row.seed, again=True, title=row.title)
+        group = row.group_id if row.group_id in person.groups else None
+        return self.submit(service, inputs, seed=row.seed, again=True, title=row.title, person=person, group=group)
 
     def delete(self, id: str) -> None:
         """Remove a job that has ended, with its bytes; a result that other jobs were served from stays for them.
@@ -221,6 +264,8 @@ class Gateway:
                 session.add(RemovalRow(run=row.run))
             session.delete(row)
             session.flush()
+            if self.office is not None and row.owner is not None:
+                self.office.disown(session, row.owner, files)
             self._forget_files(session, files)
         self._remove_runs()
 
@@ -229,6 +274,8 @@ class Gateway:
         for sha256 in checksums:
             if session.scalar(select(JobFile.job).where(JobFile.sha256 == sha256).limit(1)) is None:
                 session.execute(delete(FileRow).where(FileRow.sha256 == sha256))
+                if self.office is not None:
+                    self.office.forget_files(session, [sha256])
                 # Within the transaction: an upload of the same content waits for its end, and then writes it anew.
                 self.files.remove(sha256)
 
@@ -288,7 +335,32 @@ class Gateway:
 
     # --- files -----------------------------------------------------------------------------------
 
-    def save_upload(self, chunks: Iterable[bytes], name: str) -> FileRow:
+    def files_for(self, person: Person) -> FileSource:
+        """What resolves references to uploaded files for a person: only to those that the person may use."""
+        office = self.office
+        if office is None:
+            return self.files
+
+        def source(reference: str | Mapping[str, Any]) -> Path:
+            if not isinstance(reference, str) and not office.may_use_file(person, str(reference.get("sha256", ""))):
+                raise ValueError("there is no such uploaded file; upload it again")
+            return self.files(reference)
+
+        return source
+
+    def receive(self, person: Person = ALONE) -> Draft:
+        """A draft to write an upload of a person into.
+
+        Raises:
+            ColonnadeError: the person may not upload now; the text says why.
+        """
+        if self.office is None:
+            return self.files.receive()
+        self.office.check_upload(person)
+        with self.store.read() as session:
+            return self.files.receive(self.office.quotas.largest_upload(session, str(person.id), person.role))
+
+    def save_upload(self, chunks: Iterable[bytes], name: str, person: Person = ALONE) -> FileRow:
         """Store an upload.
 
         Raises:
@@ -296,13 +368,13 @@ class Gateway:
             ColonnadeError: the name has no usable character.
             Unavailable: the disk is full.
         """
-        with self._plain_disk_errors(), self.files.receive() as draft:
+        with self._plain_disk_errors(), self.receive(person) as draft:
             for chunk in chunks:
                 draft.write(chunk)
-            return self.keep_upload(draft, name)
+            return self.keep_upload(draft, name, person)
 
-    def keep_upload(self, draft: Draft, name: str) -> FileRow:
-        """Make a draft that was written piece by piece (see `FileStore.receive`) an uploaded file."""
+    def keep_upload(self, draft: Draft, name: str, person: Person = ALONE) -> FileRow:
+        """Make a draft that was written piece by piece (see `receive`) an uploaded file of a person."""
         try:
             name = safe_name(name)
         except ValueError as error:
@@ -310,8 +382,20 @@ class Gateway:
         with self._plain_disk_errors():
             draft.seal()
             with self.store.write() as session:
-                sha256, size = draft.keep()
-                return session.merge(FileRow(sha256=sha256, name=name, size=size, created=now()))
+                row = session.merge(FileRow(sha256=draft.sha256, name=name, size=draft.size, created=now()))
+                if self.office is not None:
+                    self.office.own_file(session, person, row)
+                draft.keep()
+                return row
+
+    def groups_of(self, person: Person) -> dict[str, str]:
+        """The names of a person's groups by their ids."""
+        if self.office is None or not person.groups:
+            return {}
+        from colonnade.gateway.accounts.groups import named
+
+        with self.store.read() as session:
+            return named(session, person)
 
     # --- usage -----------------------------------------------------------------------------------
 
@@ -329,11 +413,24 @@ class Gateway:
             self._tidy()
 
     def _tidy(self) -> None:
-        """Finish the removals that a crash cut short; sweep uploads that never ended, or that no job came to use."""
+        """Finish removals that a crash cut short; remove what nobody uses any more, and what was kept long enough."""
         with suppress(Unavailable):
             self._remove_runs()
             self._forget_unused()
+            self._expire()
+            if self.office is not None:
+                self.office.tidy()
         self.files.sweep()
+
+    def _expire(self) -> None:
+        """Delete the jobs whose time is over, and tell the owners of those whose time is nearly over."""
+        days = self.settings.result_days
+        if days:
+            from colonnade.gateway import retention
+
+            retention.expire(self.store, days, self.delete)
+            if self.office is not None:
+                retention.warn(self.office, days)
 
     def _forget_unused(self) -> None:
         old = now() - timedelta(days=self.settings.upload_days)

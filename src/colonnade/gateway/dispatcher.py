@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 from ulid import ULID
@@ -18,9 +19,14 @@ from colonnade.gateway.attempt import Outcome, settle
 from colonnade.gateway.engine import Engine
 from colonnade.gateway.queue import Claim
 from colonnade.gateway.settings import Settings
-from colonnade.gateway.store import GatewayRow, Store, Unavailable, now
+from colonnade.gateway.store import GatewayRow, JobRow, Store, Unavailable, now
+
+if TYPE_CHECKING:
+    from colonnade.gateway.accounts.office import Office
 
 log = logging.getLogger(__name__)
+
+AWAY = 2.0  # longest pause, in seconds, between two tries to reach a database that cannot be used
 
 
 class Dispatcher:
@@ -30,19 +36,23 @@ class Dispatcher:
         settings: options.
         store: the database.
         directory_of: run directory by the name of the run.
+        office: where people have accounts: the fair order, and whom to tell of an end.
 
     Attributes:
         id: this gateway process, as the database knows it.
         changes: grows with every change of a job's state that this gateway knows of.
     """
 
-    def __init__(self, settings: Settings, store: Store, directory_of: Callable[[str], Path]) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, directory_of: Callable[[str], Path], office: Office | None = None
+    ) -> None:
         self.id = str(ULID())
         self.changes = 0
         self.engine = Engine(settings, self._report, self.wake)
         self._settings = settings
         self._store = store
         self._directory_of = directory_of
+        self._office = office
         self._running: dict[str, Claim] = {}
         self._outcomes: deque[tuple[Claim, Outcome]] = deque()
         self._wake = threading.Event()
@@ -90,12 +100,16 @@ class Dispatcher:
     # --- the thread ------------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        away = 0.0
         while not self._stopping:
             try:
                 self._turn()
+                away = 0.0
             except Unavailable as error:
-                log.warning("%s", error)
-                time.sleep(0.2)
+                if not away:  # said once, not for every try
+                    log.warning("%s", error)
+                away = min(2 * away, AWAY) or 0.2
+                time.sleep(away)
                 self.wake()
             except Exception:
                 log.exception("The dispatcher stumbled; it goes on.")
@@ -119,11 +133,13 @@ class Dispatcher:
         return True
 
     def _hand_over(self) -> None:
-        free = self.engine.cores - sum(claim.cores for claim in self._running.values())
+        together = self._settings.scheduler != "local"  # other gateways' jobs run on the same cores
+        free = self.engine.cores - (0 if together else sum(claim.cores for claim in self._running.values()))
         if free < 1:
             return
         with self._store.write() as session:
-            claims = queue.claim(session, self.id, free)
+            fair = self._office.fair() if self._office is not None else None
+            claims = queue.claim(session, self.id, free, together=together, fair=fair)
         for claim in claims:
             self._running[claim.key] = claim
             if not self.engine.submit(claim, self._directory_of(claim.run)):
@@ -142,18 +158,11 @@ class Dispatcher:
             self.announce()
 
     def _record(self, id: str, attempt: int, outcome: Outcome) -> None:
+        over = outcome.status not in ("lost", "unstarted")
+        stored = self._size(id) if over and self._office is not None else 0
         with self._store.write() as session:
-            if outcome.status in ("lost", "unstarted"):
-                queue.give_back(
-                    session,
-                    id,
-                    attempt,
-                    lost=outcome.status == "lost" and not self._stopping,
-                    retries=self._settings.retries,
-                    cpu_seconds=outcome.cpu_seconds,
-                )
-            else:
-                queue.finish(
+            if over:
+                changed = queue.finish(
                     session,
                     id,
                     attempt,
@@ -161,7 +170,28 @@ class Dispatcher:
                     error=outcome.error,
                     cpu_seconds=outcome.cpu_seconds,
                     max_rss=outcome.max_rss,
+                    stored=stored,
                 )
+            else:
+                changed = queue.give_back(
+                    session,
+                    id,
+                    attempt,
+                    lost=outcome.status == "lost" and not self._stopping,
+                    retries=self._settings.retries,
+                    cpu_seconds=outcome.cpu_seconds,
+                )
+            if changed and self._office is not None:
+                row = session.get_one(JobRow, id, populate_existing=True)
+                if row.final:
+                    self._office.ended(session, row)
+
+    def _size(self, id: str) -> int:
+        """Bytes of a run directory."""
+        with self._store.read() as session:
+            run = session.scalar(select(JobRow.run).where(JobRow.id == id))
+        found = self._directory_of(run).rglob("*") if run is not None else ()
+        return sum(path.stat().st_size for path in found if path.is_file() and not path.is_symlink())
 
     def _recover(self) -> None:
         """Take up the running jobs of gateways that are gone."""

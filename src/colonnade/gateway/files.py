@@ -42,9 +42,9 @@ class FileStore:
     def path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
 
-    def receive(self) -> Draft:
+    def receive(self, limit: int | None = None) -> Draft:
         """A draft to write an upload into, piece by piece; it becomes a file of the store by `keep`."""
-        return Draft(self, self._drafts / secrets.token_hex(16))
+        return Draft(self, self._drafts / secrets.token_hex(16), min(self.limit, limit or self.limit))
 
     def add(self, chunks: Iterable[bytes]) -> tuple[str, int]:
         """Store a whole stream.
@@ -100,12 +100,18 @@ class FileStore:
 class Draft:
     """An upload while it arrives; used as a context, at whose end whatever was not kept is removed."""
 
-    def __init__(self, store: FileStore, path: Path) -> None:
+    def __init__(self, store: FileStore, path: Path, limit: int) -> None:
         self._store = store
+        self._limit = limit
         self._path = path
         self._stream = path.open("xb")
         self._digest = hashlib.sha256()
         self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of what has been written."""
+        return self._digest.hexdigest()
 
     def write(self, chunk: bytes) -> None:
         """Add a piece.
@@ -114,8 +120,8 @@ class Draft:
             TooLarge: the upload is over the limit.
         """
         self.size += len(chunk)
-        if self.size > self._store.limit:
-            raise TooLarge(f"The file is larger than the {human_size(self._store.limit)} that are taken.")
+        if self.size > self._limit:
+            raise TooLarge(f"The file is larger than the {human_size(self._limit)} that are taken.")
         self._stream.write(chunk)
         self._digest.update(chunk)
 
@@ -132,7 +138,7 @@ class Draft:
         Returns:
             Checksum and size.
         """
-        sha256 = self._digest.hexdigest()
+        sha256 = self.sha256
         target = self._store.path(sha256)
         target.parent.mkdir(exist_ok=True, mode=0o700)
         if not target.exists():

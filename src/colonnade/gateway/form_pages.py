@@ -14,11 +14,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from colonnade.errors import BadInput, ColonnadeError, Problem
 from colonnade.gateway import downloads, forms, handover, posted
-from colonnade.gateway.api import Behind
+from colonnade.gateway.api import Behind, the_job
 from colonnade.gateway.core import MAX_TITLE, Gateway
 from colonnade.gateway.files import TooLarge
 from colonnade.gateway.limits import MAX_FORM_TEXT
+from colonnade.gateway.me import Me
 from colonnade.gateway.pages import page
+from colonnade.gateway.person import Person, asking
 from colonnade.gateway.problems import Trouble
 from colonnade.gateway.store import JobRow
 from colonnade.inputs import LEVELS, Level
@@ -41,6 +43,7 @@ class State:
     title: str = ""
     seed: str = "0"
     example: str = ""
+    group: str = ""
 
 
 def _draw(gateway: Gateway, service: Service[Any, Any], state: State, status: int = 200) -> HTMLResponse:
@@ -65,12 +68,15 @@ def _draw(gateway: Gateway, service: Service[Any, Any], state: State, status: in
         seed_error=seed_error,
         title=state.title,
         limit=int(gateway.settings.upload_limit),
+        group=state.group,
+        groups=gateway.groups_of(asking()),
     )
 
 
 @router.get("/services/{name}")
 def show(
     gateway: Behind,
+    me: Me,
     name: str,
     example: Annotated[str, Query(max_length=200)] = "",
     job: Annotated[str, Query(alias="from", max_length=64)] = "",
@@ -86,29 +92,35 @@ def show(
         state.values, state.example = _plain(values), example
         state.level = _needed(service, state.values, state.level)
     elif job:
-        row = gateway.job(job)
+        row = the_job(gateway, me, job)
         state.values, state.title, state.seed = row.inputs, row.title, str(row.seed)
         state.level = _needed(service, row.inputs, state.level)
+        state.group = row.group_id or ""
+    if state.values is not None and not me.alone:
+        from colonnade.gateway.accounts.levels import findings
+
+        state.problems = findings(service.inputs, state.values, me.level)
     return _draw(gateway, service, state)
 
 
 @router.post("/services/{name}/from-result")
 def take_over(
     gateway: Behind,
+    me: Me,
     name: str,
     job: Annotated[str, Form(max_length=64)],
     file: Annotated[str, Form(max_length=400)],
     field: Annotated[str, Form(max_length=200)],
 ) -> HTMLResponse:
     """The form, filled with a file of a job's result at one field and with what both services ask for."""
-    service, row = get(name), gateway.job(job)
+    service, row = get(name), the_job(gateway, me, job)
     path = downloads.inside(downloads.finished(gateway, row).files, file)
     if path is None:
         raise HTTPException(404, "The job has no such file.")
     if field not in [taker.field.name for taker in handover.takers_of(file) if taker.service is service]:
         raise HTTPException(404, f"{service.title} does not take this file there.")
     with path.open("rb") as stream:
-        stored = gateway.save_upload(iter(lambda: stream.read(_CHUNK), b""), path.name)
+        stored = gateway.save_upload(iter(lambda: stream.read(_CHUNK), b""), path.name, me)
     taken = handover.values(service, field, stored.reference, row.inputs)
     return _draw(gateway, service, State(values=taken, level=_needed(service, taken, "basic")))
 
@@ -132,16 +144,16 @@ def _needed(service: Service[Any, Any], values: Mapping[str, Any], least: Level)
 
 
 @router.post("/services/{name}")
-async def submit(request: Request, gateway: Behind, name: str) -> Response:
+async def submit(request: Request, gateway: Behind, me: Me, name: str) -> Response:
     """Run the service with what the form holds, or show the form again with what is wrong; or add or remove a row."""
     service = get(name)
     async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_TEXT) as data:
-        return await run_in_threadpool(_answer, gateway, service, data)
+        return await run_in_threadpool(_answer, gateway, me, service, data)
 
 
-def _answer(gateway: Gateway, service: Service[Any, Any], data: FormData) -> Response:
+def _answer(gateway: Gateway, me: Person, service: Service[Any, Any], data: FormData) -> Response:
     fields = forms.describe(service.inputs)
-    uploads, refused = _keep_files(gateway, data)
+    uploads, refused = _keep_files(gateway, me, data)
     typed = posted.typed(fields, data, uploads)
     state = State(
         values=typed,
@@ -149,6 +161,7 @@ def _answer(gateway: Gateway, service: Service[Any, Any], data: FormData) -> Res
         level=_level(str(data.get("_level") or "")),
         title=str(data.get("_title") or "")[:MAX_TITLE],
         seed=str(data.get("_seed") or "0").strip(),
+        group=str(data.get("_group") or "")[:26],
     )
     if "row:add" in data or "row:remove" in data:
         _change_rows(typed, str(data.get("row:add") or ""), str(data.get("row:remove") or ""))
@@ -156,30 +169,38 @@ def _answer(gateway: Gateway, service: Service[Any, Any], data: FormData) -> Res
         return _draw(gateway, service, state)
     if not refused:
         try:
-            row = _submit(gateway, service, posted.values(fields, typed), state)
+            row = _submit(gateway, me, service, posted.values(fields, typed), state)
             return RedirectResponse(f"/jobs/{row.id}" + ("?earlier" if row.cached_from else ""), status_code=303)
         except BadInput as error:
             state.problems = error.problems
+        except ColonnadeError as error:
+            if Trouble(error).status >= 500:
+                raise
+            state.problems = [Problem("", str(error))]  # a limit: what was typed stays
     return _draw(gateway, service, state, 422)
 
 
-def _submit(gateway: Gateway, service: Service[Any, Any], values: dict[str, Any], state: State) -> JobRow:
+def _submit(gateway: Gateway, me: Person, service: Service[Any, Any], values: dict[str, Any], state: State) -> JobRow:
     problems: list[Problem] = []
+    if not me.alone:
+        from colonnade.gateway.accounts.levels import without_locked
+
+        values = without_locked(forms.describe(service.inputs), values, me.level)
     try:
         seed = int(state.seed)
     except ValueError:
         seed = -1
         problems = [Problem("seed", f"seed must be a whole number, but is {state.seed[:40]!r}.")]
     try:
-        inputs = service.parse(values, gateway.files)
+        inputs = service.parse(values, gateway.files_for(me))
     except BadInput as error:
         raise BadInput([*error.problems, *problems]) from None
     if problems:
         raise BadInput(problems)
-    return gateway.submit(service, inputs, seed=seed, title=state.title)
+    return gateway.submit(service, inputs, seed=seed, title=state.title, person=me, group=state.group or None)
 
 
-def _keep_files(gateway: Gateway, data: FormData) -> tuple[dict[str, list[Any]], list[Problem]]:
+def _keep_files(gateway: Gateway, me: Person, data: FormData) -> tuple[dict[str, list[Any]], list[Problem]]:
     """Store the files that came with the form, so that nobody has to send them again when something else is wrong."""
     kept: dict[str, list[Any]] = {}
     problems = []
@@ -187,7 +208,7 @@ def _keep_files(gateway: Gateway, data: FormData) -> tuple[dict[str, list[Any]],
         if not isinstance(file, UploadFile) or not file.filename:
             continue
         try:
-            kept.setdefault(path, []).append(gateway.save_upload(_chunks(file), file.filename).reference)
+            kept.setdefault(path, []).append(gateway.save_upload(_chunks(file), file.filename, me).reference)
         except TooLarge as error:
             problems.append(Problem(path, f"{path}: {error}"))
         except ColonnadeError as error:

@@ -17,9 +17,11 @@ from colonnade.drawing import draw_molecule
 from colonnade.errors import ColonnadeError, UnknownService
 from colonnade.gateway import downloads, handover, snippets
 from colonnade.gateway.access import SIGN_IN, WRONG_TOKEN, Access, clean_path
-from colonnade.gateway.api import Behind, TheJob
+from colonnade.gateway.api import Behind, TheJob, my_job, scope_of_list
 from colonnade.gateway.core import Gateway
 from colonnade.gateway.job_state import Progress, progress
+from colonnade.gateway.me import Me
+from colonnade.gateway.person import Person, asking
 from colonnade.gateway.problems import Trouble
 from colonnade.gateway.store import STATES, JobRow, UsageRow
 from colonnade.gateway.templating import draw
@@ -30,6 +32,7 @@ from colonnade.runner import Run
 from colonnade.service import Service, broken_plugins, get, services
 
 PAGE_LENGTH = 50
+EVERYBODY = "everybody"
 MAX_PRINTED = 20_000  # bytes of an engine's output on a page; the archive has it all
 REFRESH = 3  # seconds after which a page without JavaScript asks again how a job does
 
@@ -38,7 +41,7 @@ router = APIRouter(include_in_schema=False)
 
 def page(template: str, answer_status: int = 200, /, **values: Any) -> HTMLResponse:
     """A drawn page; what it shows changes, and so no browser keeps it."""
-    return HTMLResponse(draw(template, **values), answer_status, headers={"cache-control": "no-store"})
+    return HTMLResponse(draw(template, me=asking(), **values), answer_status, headers={"cache-control": "no-store"})
 
 
 def error_page(error: Exception, *, signed_out: bool = False, next: str = "/") -> HTMLResponse:
@@ -107,13 +110,16 @@ def _columns(found: Iterable[Service[Any, Any]]) -> list[Column]:
 @router.get("/jobs")
 def job_list(
     gateway: Behind,
+    me: Me,
     after: Annotated[str | None, Query(max_length=64)] = None,
     service: Annotated[str, Query(max_length=200)] = "",
     state: Annotated[str, Query(max_length=20)] = "",
+    of: Annotated[str, Query(max_length=26)] = "",
 ) -> HTMLResponse:
-    """The jobs, newest first."""
-    found = gateway.jobs(after=after, limit=PAGE_LENGTH, service=service or None, state=state or None)
-    filters = {name: value for name, value in (("service", service), ("state", state)) if value}
+    """The jobs, newest first: one's own, those of a group (`of`), or an operator's view of everybody's."""
+    whose = scope_of_list(me, "" if of == EVERYBODY else of, of == EVERYBODY)
+    found = gateway.jobs(after=after, limit=PAGE_LENGTH, service=service or None, state=state or None, **whose)
+    filters = {name: value for name, value in (("of", of), ("service", service), ("state", state)) if value}
     following = f"/jobs?{urlencode(filters | {'after': found.next})}" if found.next else None
     return page(
         "jobs.html",
@@ -123,6 +129,9 @@ def job_list(
         state=state,
         services=list(services().values()),
         states=STATES,
+        of=of,
+        groups=gateway.groups_of(me),
+        everybody=EVERYBODY,
         first=f"/jobs?{urlencode(filters)}" if after else None,
         following=following,
     )
@@ -155,9 +164,12 @@ def _title(name: str) -> str:
 
 
 @router.get("/jobs/{id}")
-def job_page(request: Request, gateway: Behind, row: TheJob) -> HTMLResponse:
+def job_page(request: Request, gateway: Behind, me: Me, row: TheJob) -> HTMLResponse:
     """A job: how far it is, or what it gave back."""
     values: dict[str, Any] = {
+        "mine": me.may_change(row),
+        "groups": gateway.groups_of(me),
+        "links": _links(gateway, me, row),
         "here": "jobs",
         "job": row,
         "service": _known(row.service),
@@ -176,6 +188,16 @@ def job_page(request: Request, gateway: Behind, row: TheJob) -> HTMLResponse:
     return page("result.html", **values, **_result(request, row, run))
 
 
+def _links(gateway: Gateway, me: Person, row: JobRow) -> list[Any]:
+    """The secret links to a job, for who may revoke them."""
+    if gateway.office is None or not me.may_change(row):
+        return []
+    from colonnade.gateway.accounts.shares import listed
+
+    with gateway.store.read() as session:
+        return list(listed(session, row.id))
+
+
 def _known(name: str) -> Service[Any, Any] | None:
     try:
         return get(name)
@@ -189,7 +211,6 @@ def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
         return {"run": None, "log": Progress(), "printed": "", **empty}
     shown = [_pictured(row.id, view) for view in views(run, lambda name: downloads.address(row.id, name))]
     numbers = [view for view in shown if view.kind in ("estimate", "value")]
-    address = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return {
         "run": run,
         "log": progress(run.directory / "events.jsonl"),
@@ -198,7 +219,7 @@ def _result(request: Request, row: JobRow, run: Run | None) -> dict[str, Any]:
         "views": [view for view in shown if view.kind not in ("estimate", "value")],
         "files": downloads.listing(row.id, run),
         "offers": handover.offers(run),
-        "snippets": snippets.same_run(run, _known(row.service), address),
+        "snippets": snippets.same_run(run, _known(row.service), public_address(request)),
     }
 
 
@@ -233,14 +254,16 @@ def picture(gateway: Behind, row: TheJob, path: str) -> Response:
 
 
 @router.post("/jobs/{id}/{action}")
-async def job_action(gateway: Behind, row: TheJob, action: str) -> Response:
+async def job_action(gateway: Behind, me: Me, row: TheJob, action: str) -> Response:
     """The buttons of a job: cancel, rerun, delete."""
+    if action == "rerun":
+        again = await run_in_threadpool(gateway.rerun, row.id, me)
+        return _see(f"/jobs/{again.id}")
+    if action in ("cancel", "delete"):
+        my_job(me, row)
     if action == "cancel":
         await run_in_threadpool(gateway.cancel, row.id)
         return _see(f"/jobs/{row.id}")
-    if action == "rerun":
-        again = await run_in_threadpool(gateway.rerun, row.id)
-        return _see(f"/jobs/{again.id}")
     if action == "delete":
         await run_in_threadpool(gateway.delete, row.id)
         return _see("/jobs")
@@ -301,8 +324,13 @@ def reference(request: Request) -> HTMLResponse:
     groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for method, path, summary, tag in routes:
         groups[tag].append((method, path, summary))
-    address = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    return page("reference.html", here="reference", groups=groups, address=address)
+    return page("reference.html", here="reference", groups=groups, address=public_address(request))
+
+
+def public_address(request: Request) -> str:
+    """The address by which programs reach the gateway."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway.settings.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 @router.post(SIGN_IN)

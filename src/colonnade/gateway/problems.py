@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from colonnade.errors import BadInput, ColonnadeError, UnknownService, shorten
 from colonnade.gateway.files import TooLarge
-from colonnade.gateway.store import Unavailable, UnknownJob
+from colonnade.gateway.store import Forbidden, TooOften, Unavailable, UnknownJob
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
@@ -71,6 +71,8 @@ class Trouble:
         status = _status(error)
         if status == 503:
             self.headers["retry-after"] = str(RETRY_AFTER)
+        if isinstance(error, TooOften):
+            self.headers["retry-after"] = str(error.wait)
         if isinstance(error, ColonnadeError):
             return status, str(error)
         if status == 507:
@@ -90,6 +92,8 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownService, 404),
     (UnknownJob, 404),
     (TooLarge, 413),
+    (Forbidden, 403),
+    (TooOften, 429),
     (Unavailable, 503),
     (ColonnadeError, 409),
 )
@@ -122,7 +126,7 @@ def problem(error: Exception) -> JSONResponse:
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI entries for the refusals a route can answer with; 401, 403 and 503 belong to every route."""
+    """OpenAPI entries for the refusals a route can answer with; 401, 403, 429 and 503 belong to every route."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    every = sorted({*statuses, 401, 403, 503})
+    every = sorted({*statuses, 401, 403, 429, 503})
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in every}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Update, func, select, update
 from sqlalchemy.dialects import sqlite
@@ -39,6 +39,23 @@ class Claim:
         return f"{self.id}-{self.attempt}"
 
 
+class FairQueue(Protocol):
+    """What the queue asks where jobs belong to persons (see `fairness`)."""
+
+    def narrowed(self, session: Session, query: Select[Any]) -> Select[Any]:
+        """The query without the jobs of persons who have as many running as they may."""
+
+    def takes(self, owner: str | None, service: str, rank: float) -> bool:
+        """Whether one more of the person's jobs may start; if so it is counted."""
+
+    def advance(self, session: Session) -> None:
+        """Set the clock to the last job that was taken."""
+
+
+CHANGED = "colonnade_changed"  # marks a session of whose changes other gateways are to hear (see `notices`)
+_CLAIM_LOCK = 0x636F6C6F  # any number that nothing else in the database locks
+
+
 @dataclass(frozen=True)
 class Page:
     """Some jobs, newest first, and the cursor that continues after the last of them (None: there are no more)."""
@@ -49,6 +66,7 @@ class Page:
 
 def add(session: Session, row: JobRow, files: Sequence[str] = ()) -> None:
     """Enter a new job, in the state that `row` says, with the checksums of its input files."""
+    session.info[CHANGED] = True
     session.add(row)
     session.flush()
     session.add_all(JobFile(job=row.id, sha256=sha256) for sha256 in sorted(set(files)))
@@ -56,36 +74,55 @@ def add(session: Session, row: JobRow, files: Sequence[str] = ()) -> None:
         _count(session, row.service, "cached", 0.0, row.finished or now())
 
 
-def earlier_result(session: Session, fingerprint: str) -> JobRow | None:
-    """The newest succeeded job with the same service, version, inputs and seed."""
-    query = select(JobRow).where(JobRow.fingerprint == fingerprint, JobRow.state == "succeeded")
+def earlier_result(session: Session, fingerprint: str, owner: str | None = None) -> JobRow | None:
+    """The newest succeeded job of the same person with the same service, version, inputs and seed."""
+    query = select(JobRow).where(JobRow.fingerprint == fingerprint, JobRow.state == "succeeded", JobRow.owner == owner)
     return session.scalars(query.order_by(JobRow.id.desc()).limit(1)).first()
 
 
-def claim(session: Session, gateway: str, cores: int) -> list[Claim]:
-    """Take queued jobs that fit into `cores`, strictly in the order they came.
+def claim(
+    session: Session, gateway: str, cores: int, *, together: bool = False, fair: FairQueue | None = None
+) -> list[Claim]:
+    """Take queued jobs that fit into `cores`, strictly in the order of their ranks; equal ones as they came.
 
     The first that does not fit ends the search, so that a wide job is not overtaken for ever by narrow ones.
+
+    Args:
+        session: of `Store.write`.
+        gateway: who takes them.
+        cores: how many are free; with `together`, how many there are for all gateways.
+        together: several gateways share one engine, whose cores hold the running jobs of all of them.
+        fair: limits of running jobs by person, and the clock of the fair order; None where there are no persons.
     """
+    if session.get_bind().dialect.name == "postgresql":
+        # One gateway at a time looks at the head of the queue: both would else take what fits only once.
+        session.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
+    if together:
+        cores -= int(session.scalar(select(func.sum(JobRow.cores)).where(JobRow.state == "running")) or 0)
     if cores < 1:
         return []
-    heads = session.execute(
-        select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores)
-        .where(JobRow.state == "queued")
-        .order_by(JobRow.id)
-        .limit(cores)
-    ).all()
-    taken = []
-    for head in heads:
-        if head.cores > cores:
+    query: Any = select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores, JobRow.owner, JobRow.rank)
+    query = query.where(JobRow.state == "queued").order_by(JobRow.rank, JobRow.id).limit(cores)
+    taken: list[Claim] = []
+    # Who reaches a limit with this very batch leaves places for others: look once more.
+    while heads := session.execute(query if fair is None else fair.narrowed(session, query)).all():
+        before = len(taken)
+        for head in heads:
+            if head.cores > cores:
+                return taken
+            if fair is not None and not fair.takes(head.owner, head.service, head.rank):
+                continue
+            change = _guarded(head.id, "queued").values(
+                state="running", attempt=JobRow.attempt + 1, gateway=gateway, started=now(), cancel_requested=False
+            )
+            attempt = session.execute(change.returning(JobRow.attempt)).scalar()
+            if attempt is not None:
+                taken.append(Claim(head.id, attempt, head.service, head.run, head.cores))
+                cores -= head.cores
+        if fair is None or cores < 1 or len(taken) == before:
             break
-        change = _guarded(head.id, "queued").values(
-            state="running", attempt=JobRow.attempt + 1, gateway=gateway, started=now(), cancel_requested=False
-        )
-        attempt = session.execute(change.returning(JobRow.attempt)).scalar()
-        if attempt is not None:
-            taken.append(Claim(head.id, attempt, head.service, head.run, head.cores))
-            cores -= head.cores
+    if fair is not None:
+        fair.advance(session)
     return taken
 
 
@@ -98,6 +135,7 @@ def finish(
     error: str = "",
     cpu_seconds: float = 0.0,
     max_rss: int = 0,
+    stored: int = 0,
 ) -> bool:
     """`running -> succeeded | failed | cancelled`, with its usage; False when this attempt does not run any more.
 
@@ -107,18 +145,24 @@ def finish(
     if state not in FINAL:
         raise ValueError(f"a job does not end {state}")
     ended = now()
+    session.info[CHANGED] = True
     change = _guarded(id, "running", attempt).values(
         state=state,
         finished=ended,
         error=error,
         cpu_seconds=JobRow.cpu_seconds + cpu_seconds,
         max_rss=max_rss,
+        stored=stored,
         cancel_requested=False,
     )
-    done = session.execute(change.returning(JobRow.service, JobRow.cpu_seconds)).first()
+    done = session.execute(change.returning(JobRow.service, JobRow.cpu_seconds, JobRow.owner)).first()
     if done is None:
         return False
     _count(session, done.service, state, done.cpu_seconds, ended)
+    if done.owner is not None:
+        from colonnade.gateway.accounts.usage import count
+
+        count(session, done.owner, done.service, done.cpu_seconds, ended)
     return True
 
 
@@ -151,6 +195,7 @@ def give_back(
         times = "once" if row.lost == 0 else f"{row.lost + 1} times"
         error = f"The job was given up: the process that ran it was lost {times}."
         return finish(session, id, attempt, "failed", error=error, cpu_seconds=cpu_seconds)
+    session.info[CHANGED] = True
     change = _guarded(id, "running", attempt).values(
         state="queued",
         gateway=None,
@@ -163,6 +208,7 @@ def give_back(
 
 def cancel_queued(session: Session, id: str) -> bool:
     """`waiting | queued -> cancelled`; False when it is in neither state."""
+    session.info[CHANGED] = True
     ended = now()
     for state in ("queued", "waiting"):
         change = _guarded(id, state).values(state="cancelled", finished=ended, error=CANCELLED)
@@ -175,6 +221,7 @@ def cancel_queued(session: Session, id: str) -> bool:
 
 def request_cancel(session: Session, id: str) -> bool:
     """Ask whoever runs the job to end it; False when it is not running."""
+    session.info[CHANGED] = True
     return _changed(session, _guarded(id, "running").values(cancel_requested=True))
 
 
@@ -190,7 +237,14 @@ def running_elsewhere(session: Session, gateway: str) -> list[JobRow]:
 
 
 def page(
-    session: Session, *, after: str | None = None, limit: int = 50, service: str | None = None, state: str | None = None
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    service: str | None = None,
+    state: str | None = None,
+    owner: str | None = None,
+    group: str | None = None,
 ) -> Page:
     """Jobs from the newest to the oldest, those before `after`; an index serves every combination of filters."""
     query: Select[JobRow] = select(JobRow).order_by(JobRow.id.desc()).limit(limit + 1)
@@ -201,6 +255,10 @@ def page(
         conditions.append(JobRow.service == service)
     if state is not None:
         conditions.append(JobRow.state == state)
+    if owner is not None:
+        conditions.append(JobRow.owner == owner)
+    if group is not None:
+        conditions.append(JobRow.group_id == group)
     rows = list(session.scalars(query.where(*conditions)))
     more = len(rows) > limit
     return Page(rows[:limit], rows[limit - 1].id if more else None)
@@ -234,7 +292,7 @@ def _changed(session: Session, change: Update) -> bool:
 
 def _count(session: Session, service: str, outcome: str, cpu_seconds: float, ended: datetime) -> None:
     """Add one job to the usage of its month, in the transaction that ends the job."""
-    row = _insert(session)(UsageRow).values(
+    row = upsert(session)(UsageRow).values(
         month=ended.strftime("%Y-%m"), service=service, outcome=outcome, jobs=1, cpu_seconds=cpu_seconds
     )
     session.execute(
@@ -245,7 +303,7 @@ def _count(session: Session, service: str, outcome: str, cpu_seconds: float, end
     )
 
 
-def _insert(session: Session) -> Any:
+def upsert(session: Session) -> Any:
     """`INSERT ... ON CONFLICT` in the words of the database; PostgreSQL's take long to import."""
     if session.get_bind().dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import platformdirs
-from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic import BaseModel, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from colonnade.errors import ColonnadeError
@@ -24,10 +24,22 @@ def config_file() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_config_path("colonnade") / "config.toml"
 
 
+class Provider(BaseModel, extra="forbid", frozen=True):
+    """An OpenID Connect provider: EGI Check-in, ORCID, a Keycloak of one's own. All else it tells by discovery."""
+
+    name: str = Field(description='what the button says, e.g. "EGI Check-in"')
+    issuer: str = Field(description="address below which /.well-known/openid-configuration is found")
+    client_id: str
+    client_secret: SecretStr = SecretStr("")
+    scope: str = "openid email profile"
+
+
 class Settings(BaseSettings):
     """Options of one gateway; arguments win over `COLONNADE_*` variables, and these over the TOML file."""
 
-    model_config = SettingsConfigDict(env_prefix="COLONNADE_", extra="ignore", validate_default=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COLONNADE_", env_nested_delimiter="__", extra="ignore", validate_default=True, frozen=True
+    )
 
     data: Path = Field(default_factory=_default_folder, description="folder of the database, the files and the runs")
     host: str = Field("127.0.0.1", description="address that the web server binds to")
@@ -44,6 +56,7 @@ class Settings(BaseSettings):
     pass_environment: tuple[str, ...] = Field((), description="further variables that a job's process may see")
 
     upload_limit: ByteSize = Field(ByteSize(1_000_000_000), description="largest upload, e.g. '1 GB'")
+    result_days: float = Field(0.0, ge=0, description="days after which jobs are deleted with their results; 0: never")
     upload_days: float = Field(7.0, gt=0, description="days after which an upload that no job uses is removed")
     log_limit: ByteSize = Field(
         ByteSize(2_000_000), description="most that is kept of what a job prints: its first and its last half"
@@ -56,6 +69,32 @@ class Settings(BaseSettings):
     heartbeat: float = Field(5.0, gt=0, description="seconds between two signs of life of a gateway")
     heartbeat_stale: float = Field(60.0, gt=0, description="a gateway on another host is gone after this many seconds")
     poll: float = Field(1.0, gt=0, description="seconds between two looks at the queue when nothing was announced")
+
+    accounts: bool = Field(False, description="people sign in, and jobs and files are theirs; needs `public_url`")
+    public_url: str = Field("", description="address by which browsers reach the gateway: http or https, host, port")
+    registration: bool = Field(True, description="whether people may make accounts for themselves; needs `smtp`")
+    smtp: SecretStr = Field(SecretStr(""), description="smtp://, smtp+starttls:// or smtps://USER:PASSWORD@HOST:PORT")
+    mail_from: str = Field("", description="sender of the gateway's mails")
+    oidc: dict[str, Provider] = Field(default_factory=dict, description="identity providers, by a short name")
+    terms: Path | None = Field(None, description="text file with the terms of use; empty: a text of its own")
+    terms_version: str = Field("1", max_length=32, description="who agreed to another version is asked again")
+    session_days: float = Field(30.0, gt=0, description="days after which one has to sign in again")
+    session_idle_days: float = Field(7.0, gt=0, description="days without a visit after which one signs in again")
+    session_rotation: float = Field(3600.0, gt=0, description="seconds after which a cookie is exchanged for a new one")
+    login_tries: int = Field(10, ge=1, description="wrong passwords for one address in a quarter of an hour")
+    submits_per_minute: int = Field(600, ge=1, description="jobs and uploads that a person may send in a minute")
+    trusted_proxies: tuple[str, ...] = Field((), description="addresses of proxies whose X-Forwarded-* is believed")
+
+    quota_queued: int = Field(10_000, ge=0, description="jobs that one person may have in the queue")
+    quota_running: int = Field(200, ge=0, description="jobs of one person that run at once")
+    quota_cpu_hours: float = Field(5_000, ge=0, description="CPU hours of one person in a month")
+    quota_storage: ByteSize = Field(ByteSize(100_000_000_000), description="files and results of one person")
+
+    @model_validator(mode="after")
+    def _accounts_need_an_address(self) -> Settings:
+        if self.accounts and not self.public_url.startswith(("http://", "https://")):
+            raise ValueError("accounts need public_url, the http(s) address by which browsers reach the gateway")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -73,6 +112,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data / 'colonnade.sqlite3'}"
@@ -89,4 +133,6 @@ def load_settings(**options: object) -> Settings:
     except ValidationError as error:
         found = error.errors()[0]
         name = ".".join(str(part) for part in found["loc"])
+        if not name:
+            raise ColonnadeError(f"{found['msg'].removeprefix('Value error, ').capitalize()}.") from None
         raise ColonnadeError(f"Setting {name}: {found['msg']} (it is {found['input']!r}).") from None

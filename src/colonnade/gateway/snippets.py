@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from colonnade.gateway.forms import describe
+from colonnade.gateway.person import asking
 from colonnade.runner import Run
 from colonnade.service import Service
 
@@ -111,7 +112,8 @@ def _literal(value: Any, indent: int = 0) -> str:
 
 
 def _curl(run: Run, given: dict[str, Any], address: str) -> str:
-    lines = ["TOKEN=...  # what stands behind token= in the address that `colonnade serve` printed"]
+    where = "what stands behind token= in the address that `colonnade serve` printed"
+    lines = [f"TOKEN=...  # {where if asking().alone else 'an API token of your account page'}"]
     for file in {file["sha256"]: file for file in _files(given)}.values():
         lines.append(f'curl -H "Authorization: Bearer $TOKEN" -T {shlex.quote(file["name"])} {address}/api/v1/uploads/')
     body = json.dumps({"inputs": given, "seed": run.seed}, ensure_ascii=False, indent=1)

@@ -25,12 +25,12 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from colonnade.errors import ColonnadeError
 
-HEAD = "0001"  # the newest migration; known here so that an up-to-date start need not load Alembic
+HEAD = "0002"  # the newest migration; known here so that an up-to-date start need not load Alembic
 FINAL = ("succeeded", "failed", "cancelled")
 STATES = ("waiting", "queued", "running", *FINAL)
 
@@ -41,6 +41,18 @@ class UnknownJob(ColonnadeError):
 
 class Refused(ColonnadeError):
     """The request is understood, but the state of the job or the gateway does not allow it."""
+
+
+class Forbidden(ColonnadeError):
+    """The person who asks may not do that; the text says who may, or which limit is reached."""
+
+
+class TooOften(ColonnadeError):
+    """It was tried too often; `wait` is in how many seconds it may be tried again."""
+
+    def __init__(self, sentence: str, wait: float) -> None:
+        self.wait = max(int(wait) + 1, 1)
+        super().__init__(sentence)
 
 
 class Unavailable(ColonnadeError):
@@ -79,6 +91,9 @@ class JobRow(Base):
 
     `run` names the run directory: the job's own id, or that of the earlier job whose result it was served from.
     `cached_from` is that earlier job (it may have been deleted since; the result stays).
+    `owner` and `group_id` name an account and a group; None on a gateway without accounts, and for a private job.
+    `rank` and `charge` are the job's start tag and length in the fair queue (see `accounts.fairness`); `stored` is
+    the size of the run directory when the job ended.
     `attempt` counts the starts and fences every later transition; `lost` counts those whose worker or gateway died.
     """
 
@@ -105,6 +120,11 @@ class JobRow(Base):
     error: Mapped[str] = mapped_column(default="")
     cpu_seconds: Mapped[float] = mapped_column(default=0.0)
     max_rss: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str | None] = mapped_column(String(26), default=None)
+    group_id: Mapped[str | None] = mapped_column(String(26), default=None)
+    rank: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    charge: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    stored: Mapped[int] = mapped_column(default=0, server_default="0")
 
     @property
     def final(self) -> bool:
@@ -113,13 +133,24 @@ class JobRow(Base):
 
 
 Index("jobs_by_service", JobRow.service, JobRow.id)
-Index("jobs_by_state", JobRow.state, JobRow.id)  # also the queue, in its order, and the running jobs
+Index("jobs_by_state", JobRow.state, JobRow.id)
+Index("jobs_queue", JobRow.state, JobRow.rank, JobRow.id)  # in the order in which jobs start
 Index("jobs_by_service_state", JobRow.service, JobRow.state, JobRow.id)
 # Both equal conditions of the look-up are in it: with one alone SQLite may prefer an index by state.
 Index("jobs_by_fingerprint", JobRow.fingerprint, JobRow.state, JobRow.id)
 # As literal text here and in the query: with a bound parameter SQLite could not tell that the index applies.
 CACHED = text("cached_from IS NOT NULL")
 Index("jobs_served", JobRow.run, sqlite_where=CACHED, postgresql_where=CACHED)
+# Without accounts these stay empty and cost nothing.
+_OWNED, _GROUPED = text("owner IS NOT NULL"), text("group_id IS NOT NULL")
+Index("jobs_by_owner", JobRow.owner, JobRow.id, sqlite_where=_OWNED, postgresql_where=_OWNED)
+Index(
+    "jobs_by_owner_state",
+    *(JobRow.owner, JobRow.state, JobRow.rank, JobRow.service),
+    sqlite_where=_OWNED,
+    postgresql_where=_OWNED,
+)
+Index("jobs_by_group", JobRow.group_id, JobRow.id, sqlite_where=_GROUPED, postgresql_where=_GROUPED)
 
 
 class FileRow(Base):
@@ -193,12 +224,16 @@ class Store:
     Args:
         url: SQLAlchemy URL.
         busy_timeout: seconds to wait for another writer.
+
+    Attributes:
+        shared: whether several machines may use it (PostgreSQL).
     """
 
     def __init__(self, url: str, busy_timeout: float = 10.0) -> None:
         self.engine = _engine(url, busy_timeout)
+        self.shared = self.engine.dialect.name == "postgresql"
         # A writer takes SQLite's lock when it begins, so that two never meet half-way ("database is locked" at once).
-        self._writing = sessionmaker(self.engine.execution_options(colonnade_write=True), expire_on_commit=False)
+        self.writing = sessionmaker(self.engine.execution_options(colonnade_write=True), expire_on_commit=False)
         self._reading = sessionmaker(self.engine, expire_on_commit=False)
 
     def upgrade(self) -> None:
@@ -228,7 +263,7 @@ class Store:
         Raises:
             Unavailable: another writer holds the database, or the disk is full.
         """
-        with _plain_errors(), self._writing.begin() as session:
+        with _plain_errors(), self.writing.begin() as session:
             yield session
 
     def close(self) -> None:
@@ -239,13 +274,13 @@ class Store:
 def _plain_errors() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, DatabaseError) as error:
-        reason = str(error.orig)
+    except (OperationalError, DatabaseError, InterfaceError) as error:
+        reason = " ".join(str(error.orig).split())
         if "locked" in reason or "busy" in reason:
             raise Unavailable("The gateway's database is busy; try again in a moment.") from error
         if "full" in reason or "disk I/O" in reason:
             raise Unavailable("There is no space left on the gateway's disk.") from error
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError | InterfaceError):
             raise Unavailable(f"The gateway's database cannot be used ({reason}).") from error
         raise
 
@@ -253,7 +288,8 @@ def _plain_errors() -> Iterator[None]:
 def _engine(url: str, busy_timeout: float) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+        # Several gateways share the server's connections, of which PostgreSQL takes 100 unless told otherwise.
+        return create_engine(url, pool_size=5, max_overflow=20, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, pool_size=20, max_overflow=40, connect_args={"timeout": busy_timeout})

@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 
 import colonnade
 from colonnade.gateway.forms import RADIO_LIMIT, Bound
-from colonnade.inputs import LEVELS
+from colonnade.gateway.person import ALONE
+from colonnade.inputs import LEVELS, Level
 from colonnade.render import environment as results_environment
 
 STATIC = "/static"
@@ -38,6 +39,7 @@ def environment() -> jinja2.Environment:
         "duration": duration,
         "moment": moment,
         "lowest_level": lowest_level,
+        "above": above,
     }
     own.globals = shared.globals | {
         "asset": address,
@@ -50,7 +52,7 @@ def environment() -> jinja2.Environment:
 
 def draw(template: str, **values: Any) -> str:
     """A page."""
-    return environment().get_template(template).render({"signed_out": False} | values)
+    return environment().get_template(template).render({"signed_out": False, "me": ALONE} | values)
 
 
 @cache
@@ -118,6 +120,11 @@ def moment(time: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         utc.isoformat(timespec="seconds"), utc.strftime("%Y-%m-%d %H:%M")
     )
+
+
+def above(level: Level, allowed: Level) -> bool:
+    """Whether a level is higher than the one allowed."""
+    return LEVELS.index(level) > LEVELS.index(allowed)
 
 
 def lowest_level(members: Sequence[Bound]) -> str:

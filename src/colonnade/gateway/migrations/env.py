@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from colonnade.gateway.accounts import tables  # noqa: F401  (its tables belong to the models)
 from colonnade.gateway.store import Base
 
 # SQLite alters a table by copying it ("batch mode").
