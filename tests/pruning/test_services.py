@@ -120,7 +120,7 @@ def test_a_small_profile(tmp_path: Path) -> None:
         ("pruning.classify", {"text": "a", "model": "bert"}, "model must be one of 'demo'"),
         ("pruning.train", {}, "table is required"),
         ("pruning.profile", {"width": 100, "heads": 12}, r"width must be a multiple of heads \(12\), but is 100"),
-        ("pruning.profile", {"layers": 24, "width": 1024, "heads": 16, "tokens": 512}, "one dense pass would take"),
+        ("pruning.profile", {"layers": 24, "width": 1024, "heads": 16, "batch": 4}, "one dense pass would take"),
         ("pruning.export", {"format": "tflite"}, "format must be one of 'onnx', 'onnx-int8' or 'openvino'"),
         ("pruning.calibrate", {"target_speedup": 0.5}, "target_speedup must be from 1 to 10"),
     ],

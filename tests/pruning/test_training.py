@@ -32,7 +32,7 @@ from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.evaluation import mcnemar, paired_interval
 from colonnade.pruning.texts import batches
 
-from .conftest import KINDS, config
+from .conftest import KINDS, config, random_model
 
 MARKS = 3  # tokens that tell the class
 
@@ -105,7 +105,7 @@ def test_the_l1_term_alone_prunes_too() -> None:
 
 def test_calibration_meets_the_target_without_training() -> None:
     texts, _ = needles(100, 3)
-    model = fresh()
+    model = prune(random_model("bert"))
     for target in (1.2, 1.6, 2.2):
         found = calibrate(model, texts, target)
         shape = Shape.of(model.encoder.config)

@@ -17,7 +17,9 @@ from colonnade.pruning.packed import Walk
 from colonnade.pruning.prediction import count_survivors
 from colonnade.pruning.texts import Encoded, batches
 
-STEPS = 30  # of bisection
+STEPS = 30  # of bisection at most
+CLOSE = 0.005  # relative excess over the target that is good enough
+FLOOR = 0.02  # a threshold that no token is below
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def fit_dial(model: Any, texts: Encoded, target: float) -> Calibration:
     """
     encoder: PrunedEncoder = model.encoder
     shape = Shape.of(encoder.config)
-    learned = encoder.thresholds.detach().clone()
+    before = encoder.thresholds.detach().clone()
+    learned = before.clamp(min=FLOOR)  # a factor could not move a threshold of 0
 
     def at(factor: float) -> tuple[float, list[float]]:
         with torch.no_grad():
@@ -140,14 +143,17 @@ def fit_dial(model: Any, texts: Encoded, target: float) -> Calibration:
         return ratio(found.numpy(), texts.lengths, shape), shares.tolist()
 
     low, high = 0.0, 1.0
-    while at(high)[0] < target and high < 64:
+    while at(high)[0] < target and high < 256:
         low, high = high, 2 * high
-    for _ in range(10):
+    for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if at(middle)[0] < target else (low, middle)
+        found = at(middle)[0]
+        low, high = (middle, high) if found < target else (low, middle)
+        if 0 <= found / target - 1 < CLOSE:
+            break
     reached, shares = at(high)
     if reached < 0.97 * target:
         with torch.no_grad():
-            encoder.thresholds.copy_(learned)
+            encoder.thresholds.copy_(before)
         raise PruningError(f"target_speedup {target:g} cannot be met by these scores; the best is {reached:.2f}.")
     return Calibration(encoder.thresholds.tolist(), shares, reached)
