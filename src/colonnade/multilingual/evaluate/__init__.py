@@ -1,0 +1,15 @@
+"""Benchmarks: retrieval between all pairs of languages, zero-shot transfer, published metrics, honest statistics."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "metrics": ["accuracy", "bucc_f1", "mean_reciprocal_rank", "mlqa_scores", "span_f1", "squad_scores"],
+        "probe": ["Probe", "fit_probe"],
+        "retrieval": ["Retrieval", "control_verdict", "retrieval"],
+        "statistics": ["Interval", "bootstrap", "holm", "paired_test"],
+        "transfer": ["TransferRow", "Transfer", "classify_transfer", "tag_transfer"],
+        "xtreme": ["score_folder"],
+    },
+)

@@ -1,0 +1,199 @@
+"""`multilingual.transfer`: zero-shot transfer by a probe, with gaps, intervals, layers and factors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import model_validator
+
+from colonnade.inputs import Accept, InputFile, Param
+from colonnade.job import Job
+from colonnade.multilingual.services.common import (
+    PAPER,
+    SOFTWARE,
+    ModelInputs,
+    chosen_layers,
+    rounded,
+    told,
+    unavailable,
+)
+from colonnade.results import Figure, Outputs, Table
+from colonnade.service import Resources, service
+
+if TYPE_CHECKING:
+    from colonnade.multilingual.evaluate.transfer import Transfer
+
+Task = Literal["tags", "classes", "pairs"]
+
+
+class TransferInputs(ModelInputs):
+    """A task's training file in one language, and its tests in many."""
+
+    task: Task = Param(
+        "tags",
+        title="Task",
+        help="tags: a tag for each word (CoNLL-U, or lines of word and tag); classes: sentences with a class "
+        "(SIB-200's layout); pairs: two sentences with a class (XNLI's layout).",
+    )
+    source: str = Param("eng", title="Source language", max_length=60, help="The language of the training file.")
+    train: Annotated[InputFile, Accept(".conllu", ".tsv", ".txt", limit="100 MB")] = Param(title="Training file")
+    tests: Annotated[InputFile, Accept(".zip", limit="100 MB")] = Param(
+        title="Test files", help="A .zip of files named by language (deu.conllu, fin.conllu), the source among them."
+    )
+    layers: str = Param("all", title="Layers", max_length=100, help="all, last, or numbers such as 0,6,12.")
+    train_sentences: int = Param(1000, title="Training sentences", ge=10, le=100_000, help="The first so many.")
+    test_sentences: int = Param(500, title="Test sentences a language", ge=10, le=100_000, help="The first so many.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> TransferInputs:
+        from colonnade.multilingual.languages import language
+
+        language(self.source)
+        if self.task == "tags" and self.model == "use" and self.own_model is None:
+            raise ValueError("model: model is 'use', which gives vectors of sentences only; take e5 or ngrams for tags")
+        return self
+
+
+class TransferOutputs(Outputs):
+    """The table of transfer, and what explains it."""
+
+    verdict: str = Param(title="Verdict")
+    table: Table
+    scores: Figure
+    curve: Figure
+    factors: Table | None = None
+    notes: str = Param(title="Notes")
+
+
+@service(
+    "multilingual.transfer",
+    title="Zero-shot transfer to other languages",
+    summary="Trains a linear probe on one language and tests it on others: scores, gaps, intervals, layers, factors.",
+    paper=PAPER,
+    resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=3)),
+    examples={
+        "Parts of speech from English to five languages": {
+            "train": "example:multilingual.transfer/upos-eng-train.tsv",
+            "tests": "example:multilingual.transfer/upos-tests.zip",
+            "layers": "0,3,6,9,12",
+        },
+        "The control: tags from shared n-grams": {
+            "train": "example:multilingual.transfer/upos-eng-train.tsv",
+            "tests": "example:multilingual.transfer/upos-tests.zip",
+            "model": "ngrams",
+        },
+    },
+    software=(*SOFTWARE, "conllu", "lang2vec"),
+    unavailable=unavailable,
+)
+def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
+    """Freeze the encoder, fit a linear classifier to the source language, and test it on every language.
+
+    The gap of a language is the source's score minus its own; intervals are 95 % by the bootstrap over test sentences,
+    p-values of gaps are corrected by Holm. With six target languages and more, the gap at the best layer is related to
+    distances between languages. Test sentences that stand in the training file, cut words and unseen labels are said.
+    The test sets of different languages should be translations of each other; else a gap is also one of difficulty.
+    """
+    from colonnade.multilingual import plots
+    from colonnade.multilingual.evaluate import classify_transfer, tag_transfer
+    from colonnade.multilingual.languages import language
+
+    source = str(language(inputs.source))
+    train, tests = _read(inputs)
+    encoder = inputs.encoder(job)
+    layers = chosen_layers(inputs.layers, encoder)
+    job.log(f"{encoder.name}: {len(layers)} layers, {len(tests)} languages")
+    run: Any = tag_transfer if inputs.task == "tags" else classify_transfer
+    found: Transfer = run(encoder, train, tests, source=source, layers=layers, seed=job.seed % 2**31)
+    best = found.best
+    rows = found.at(best)
+    targets = [row for row in rows if row.language != source]
+    notes = list(found.notes)
+    factors = _factors(found, source, notes)
+    curves = {
+        row.language: [next(r.score.value for r in found.at(layer) if r.language == row.language) for layer in layers]
+        for row in rows
+    }
+    mean_gap = sum(row.gap.value for row in targets) / max(len(targets), 1)
+    said = f"At the best layer, {best}: {source} {rows[0].score.value:.3f}, mean gap {mean_gap:.3f} over "
+    said += f"{len(targets)} languages."
+    if targets:
+        widest = max(targets, key=lambda row: row.gap.value)
+        said += f" Widest: {widest.language}, {widest.gap.value:.3f} ({widest.gap.low:.3f} to {widest.gap.high:.3f})."
+    return TransferOutputs(
+        verdict=said,
+        table=Table.of(
+            {
+                "language": [row.language for row in rows],
+                "score": [rounded(row.score.value) for row in rows],
+                "from": [rounded(row.score.low) for row in rows],
+                "to": [rounded(row.score.high) for row in rows],
+                "gap": [rounded(row.gap.value) for row in rows],
+                "gap from": [rounded(row.gap.low) for row in rows],
+                "gap to": [rounded(row.gap.high) for row in rows],
+                "p (Holm)": [rounded(row.p_value) for row in rows],
+                "majority": [rounded(row.majority) for row in rows],
+                "items": [row.items for row in rows],
+            },
+            title=f"Transfer from {source}, layer {best}",
+            caption="Accuracy; the layer is the best on the mean of the targets, so they are slightly too good. "
+            "majority: the score of always answering the most frequent label.",
+        ),
+        scores=Figure.of(
+            plots.bars(
+                {row.language: row.score for row in rows}, "accuracy", {row.language: row.majority for row in rows}
+            ),
+            title="Scores, and the majority's as a mark",
+        ),
+        curve=Figure.of(plots.curves(layers, curves, "accuracy"), title="Transfer by layer"),
+        factors=factors,
+        notes=told(notes),
+    )
+
+
+def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
+    from colonnade.multilingual.data import read_conllu, read_sib, read_tagged, read_xnli
+    from colonnade.multilingual.data.bundle import from_zip
+    from colonnade.multilingual.data.classes import Labelled
+
+    def tagged(path: Path) -> Any:
+        return read_conllu(path) if path.suffix.lower() == ".conllu" else read_tagged(path)
+
+    def head(one: Any, n: int) -> Any:
+        if isinstance(one, Labelled):
+            return Labelled(one.texts[:n], one.labels[:n], None if one.pairs is None else one.pairs[:n])
+        return one[:n]
+
+    read: Any = {"tags": tagged, "classes": read_sib, "pairs": read_xnli}[inputs.task]
+    named = inputs.train.path if inputs.train.path.suffix else inputs.train.path.with_suffix("")
+    train = read_conllu(named) if inputs.task == "tags" and inputs.train.name.endswith(".conllu") else read(named)
+    tests = from_zip(inputs.tests.path, lambda files: {code: read(path) for code, path in files.items()})
+    return head(train, inputs.train_sentences), {c: head(one, inputs.test_sentences) for c, one in tests.items()}
+
+
+def _factors(found: Transfer, source: str, notes: list[str]) -> Table | None:
+    """Distances beside the gap; too few languages are said, not guessed from."""
+    from colonnade.multilingual import MultilingualError
+    from colonnade.multilingual.analyse import DISTANCES, distance, explain_gap
+
+    gaps = {row.language: row.gap.value for row in found.at(found.best) if row.language != source}
+    try:
+        kinds = {kind: {code: distance(source, code, kind) for code in gaps} for kind in DISTANCES}
+        kinds = {kind: values for kind, values in kinds.items() if len(set(values.values())) > 1}
+        report = explain_gap(gaps, kinds)
+    except MultilingualError as error:
+        notes.append(f"factors are not analysed: {error}")
+        return None
+    return Table.of(
+        {
+            "distance": list(report.factors),
+            "correlation with the gap": [rounded(value, 3) for value in report.correlation],
+            "p (Holm)": [rounded(value) for value in report.p_value],
+            "coefficient": [rounded(value) for value in report.coefficient],
+        },
+        title="What the gap goes with",
+        caption=f"Spearman's correlations, and ridge coefficients per standard deviation, over {report.languages} "
+        f"languages. Leaving one language out, all distances together explain {max(report.r2, 0):.0%} of the variance.",
+    )

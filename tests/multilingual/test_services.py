@@ -1,0 +1,105 @@
+"""The multilingual services through the contract, on the control encoder; the others where their packages are there."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import colonnade.multilingual.services
+from colonnade.errors import BadInput
+from colonnade.runner import run
+from colonnade.service import get
+
+NAMES = ["audit", "catalogue", "retrieval", "similarity", "transfer", "typology", "word_align"]
+EXAMPLES = Path(colonnade.multilingual.services.__file__).parent / "examples"
+
+
+def results(name: str, inputs: dict, folder: Path, seed: int = 1) -> dict:
+    done = run(get(f"multilingual.{name}"), inputs, folder / name, seed=seed)
+    return {path: value for path, _, value in done.results} | {"": done}
+
+
+def column(table, name: str) -> list:  # type: ignore[no-untyped-def]
+    return table.data[[c.name for c in table.columns].index(name)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_service_is_there(name: str) -> None:
+    service = get(f"multilingual.{name}")
+    assert service.paper == "arXiv:2107.00676" and service.examples
+
+
+def test_catalogue(tmp_path: Path) -> None:
+    got = results("catalogue", {"objective": "XLCO", "covers": "Swahili"}, tmp_path)
+    assert column(got["models"], "model") == ["InfoXLM base", "InfoXLM large"]
+    assert "XNLI" in column(got["benchmarks"], "benchmark") and "BUCC 2018" not in column(
+        got["benchmarks"], "benchmark"
+    )
+
+
+def test_typology_ranks_sources(tmp_path: Path) -> None:
+    pytest.importorskip("lang2vec")
+    inputs = {"languages": "eng arb ita fin", "target": "Maltese"}
+    got = results("typology", inputs, tmp_path)
+    assert column(got["sources"], "mean") == sorted(column(got["sources"], "mean"))
+    assert column(got["sources"], "genetic")[column(got["sources"], "source").index("arb")] < 1
+    with pytest.raises(BadInput, match="did you mean"):
+        results("typology", {"languages": "eng, deu, finish"}, tmp_path / "x")
+
+
+def test_audit_says_which_languages_are_not_covered(tmp_path: Path) -> None:
+    example = get("multilingual.audit").example()
+    got = results("audit", example, tmp_path)
+    assert "hin_Deva" in got["verdict"] and "romanise" in got["verdict"]
+    assert column(got["table"], "parity")[0] == 1 and column(got["table"], "unknown")[:2] == [0, 0]
+
+
+def test_retrieval_reports_languages_that_are_not_known(tmp_path: Path) -> None:
+    inputs = {"text": str(EXAMPLES / "flores5.tsv"), "model": "ngrams"}
+    got = results("retrieval", inputs, tmp_path)
+    assert "Not known to this encoder" in got["verdict"] and "hin_Deva" in got["verdict"]
+    assert (got[""].files / "scores.csv").read_text().count("\n") == 21
+
+
+def test_similarity_tree_and_neutral_spaces(tmp_path: Path) -> None:
+    inputs = {"text": str(EXAMPLES / "flores5.tsv"), "model": "ngrams", "sentences": 60}
+    got = results("similarity", inputs, tmp_path)
+    assert "rank correlation" in got["verdict"]
+    assert column(got["neutral"], "space") == ["as it is", "centring", "LSAR", "LIR", "erasure"]
+    assert column(got["neutral"], "language probe")[0] > 0.9
+    assert (got[""].files / "tree.nwk").read_text().strip().endswith(";")
+
+
+def test_word_alignment_with_gold(tmp_path: Path) -> None:
+    inputs = {"text": str(EXAMPLES / "europarl5.tsv"), "gold": str(EXAMPLES / "europarl5.gold"), "model": "ngrams"}
+    got = results("word_align", inputs, tmp_path)
+    assert 0.2 < got["aer"].value < 0.9 and "layer 8 does not exist" in got["notes"]
+    assert (got[""].files / "links.pharaoh").read_text().count("\n") == 5
+    with pytest.raises(BadInput, match="vectors of sentences only"):
+        results("word_align", inputs | {"model": "use"}, tmp_path / "x")
+
+
+def test_transfer_by_the_control(tmp_path: Path) -> None:
+    inputs = get("multilingual.transfer").example("control")
+    got = results("transfer", dict(inputs) | {"test_sentences": 20, "train_sentences": 80}, tmp_path)
+    assert column(got["table"], "language")[0] == "eng" and column(got["table"], "gap")[0] == 0
+    assert all(gap > 0 for gap in column(got["table"], "gap")[1:])
+    assert "needs at least 6" in got["notes"] and "too few to rank" in got["notes"]
+
+
+def test_files_that_do_not_fit(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "text.zip", "w") as archive:
+        archive.writestr("deu.txt", "eins\nzwei\n")
+        archive.writestr("eng.txt", "one\n")
+    with pytest.raises(BadInput, match=r"'deu.txt' has 2 lines but 'eng.txt' has 1"):
+        results("retrieval", {"text": str(tmp_path / "text.zip"), "model": "ngrams"}, tmp_path)
+    (tmp_path / "text.tsv").write_text("deu\teng\neins\tone\nzwei\n")
+    with pytest.raises(BadInput, match=r"line 3 of 'text.tsv' has 1 tab-separated cells"):
+        results("retrieval", {"text": str(tmp_path / "text.tsv"), "model": "ngrams"}, tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(BadInput, match="is no tokenizer"):
+        results(
+            "audit", {"tokenizer": str(tmp_path / "tokenizer.json"), "text": str(EXAMPLES / "flores5.tsv")}, tmp_path
+        )
