@@ -2,7 +2,8 @@
 
     python benchmarks/against_dense_engines.py --data FOLDER [--engines onnx onnx-int8 openvino] [--tokens 32 256 512]
 
-One thread; all graphs of an engine run in turn on the same review texts; medians of wall-clock time.
+One thread; all graphs of an engine run in turn on the same review texts; medians of wall-clock time. "transformers" is
+transformers' own model of the same size, exported as it is (SDPA, every token, the whole last layer): what people run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from transformers import AutoModelForSequenceClassification
 from colonnade.pruning import calibrate, encode, load_tokenizer, minilm_folder, prune
 from colonnade.pruning.adapters import load_adapter, quiet_loading
 from colonnade.pruning.corpora import load_corpus
-from colonnade.pruning.deployment import FORMATS, compare
+from colonnade.pruning.deployment import FORMATS, compare, runtime
+from colonnade.pruning.export import OPSET, quiet, to_int8, to_openvino
 
 
 def main():
@@ -49,12 +51,42 @@ def main():
         print(f"thresholds calibrated without training for {found.ratio:.2f} times fewer FLOPs")
     reviews = [text for text, _ in corpus.test[::100]]
     for form in args.engines:
-        with tempfile.TemporaryDirectory() as folder:
-            result = compare(model, tokenizer, form, Path(folder), args.tokens, args.rounds, texts=reviews)
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as apart:
+            peer = runtime(form, peer_graph(base, form, Path(apart)))
+            result = compare(model, tokenizer, form, Path(folder), args.tokens, args.rounds, texts=reviews, peer=peer)
         print(f"== {form}: largest difference of a logit from the model {result.difference:.1e}")
         for p in result.points:
-            print(f"   {p.length:4d} tokens: dense {1000 * p.dense:8.2f} ms, pruned {1000 * p.pruned:8.2f} ms: "
-                  f"{p.dense / p.pruned:.2f} times faster at {p.ratio:.2f} times fewer FLOPs")  # fmt: skip
+            print(
+                f"   {p.length:4d} tokens: transformers {1000 * p.peer:8.2f} ms, dense {1000 * p.dense:8.2f} ms, "
+                f"pruned {1000 * p.pruned:8.2f} ms: {p.peer / p.pruned:.2f} and {p.dense / p.pruned:.2f} times faster "
+                f"at {p.ratio:.2f} times fewer FLOPs"
+            )
+
+
+def peer_graph(base, form, folder):
+    """transformers' own classifier as a graph of the format, from the ids of one text of any length."""
+    with quiet_loading():
+        plain = AutoModelForSequenceClassification.from_pretrained(base, attn_implementation="sdpa").eval()
+
+    class Logits(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.plain = plain
+
+        def forward(self, input_ids):
+            return self.plain(input_ids=input_ids).logits
+
+    path = folder / "peer.onnx"
+    ids = torch.randint(5, 50, (1, 48))
+    length = torch.export.Dim("n", min=3, max=512)
+    with quiet(), torch.no_grad():
+        torch.onnx.export(
+            Logits(), (ids,), str(path), input_names=["input_ids"], output_names=["logits"],
+            dynamic_shapes={"input_ids": {1: length}}, opset_version=OPSET, dynamo=True, external_data=False,
+        )  # fmt: skip
+    if form == "openvino":
+        return to_openvino(path, folder / "peer.xml")
+    return to_int8(path, folder / "peer-int8.onnx") if form == "onnx-int8" else path
 
 
 if __name__ == "__main__":

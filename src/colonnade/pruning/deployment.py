@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -30,12 +31,13 @@ TEXT = (
 
 @dataclass(frozen=True)
 class Point:
-    """Seconds of one text of a length in both graphs, and the ratio of their FLOPs."""
+    """Seconds of one text of a length in both graphs (and in a third), and the ratio of their FLOPs."""
 
     length: int
     dense: float
     pruned: float
     ratio: float
+    peer: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,13 @@ def compare(
     lengths: Sequence[int],
     rounds: int = 7,
     texts: Sequence[str] = (),
+    peer: Any = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Comparison:
-    """Export a model, and race it with its dense self. The graph stays in `folder` (OpenVINO's as one zip)."""
+    """Export a model, and race it with its dense self, and with a `peer` in the same engine if there is one.
+
+    The graph stays in `folder` (OpenVINO's as one zip).
+    """
     with tempfile.TemporaryDirectory() as held:
         with model.encoder.set(dial=0):
             dense = runtime(form, write_graph(model, form, Path(held), "dense"))
@@ -101,10 +107,11 @@ def compare(
                 with torch.inference_mode():
                     expected = model(input_ids=torch.tensor([ids])).logits.numpy()
                 difference = max(difference, float(np.abs(pruned(ids) - expected).max()))
-            found = race({"dense": _all(dense, ready), "pruned": _all(pruned, ready)}, rounds)
+            ways = {"dense": _all(dense, ready), "pruned": _all(pruned, ready)}
+            found = race(ways | ({} if peer is None else {"peer": _all(peer, ready)}), rounds)
             gained = ratio(count_survivors(model, ready).numpy(), ready.lengths, Shape.of(model.encoder.config))
             seconds = {name: value / len(ready) for name, value in found.seconds.items()}
-            points.append(Point(length, seconds["dense"], seconds["pruned"], gained))
+            points.append(Point(length=length, ratio=gained, **seconds))
             progress(done + 1)
     if form == "openvino":
         path = _together(path)
