@@ -226,7 +226,7 @@ def _update(
     loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer, cycle: torch.optim.lr_scheduler.OneCycleLR
 ) -> None:
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_(module.parameters(), 2.0)
     optimiser.step()
     cycle.step()

@@ -147,7 +147,7 @@ def _fit(
         place += batch
         loss = F.cross_entropy(network(_moved(x[chosen], schedule, generator)), y[chosen])
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         cycle.step()
         if step % every == 0 or step == schedule.steps - 1:
