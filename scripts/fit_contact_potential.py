@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from colonnade.structure import _dock_fields as energy
@@ -54,13 +55,19 @@ def decoys(name: str, complex: Structure, seed: int, folder: Path) -> Any:
             kept,
             dockq=[measure.dockq for measure in likeness],
             counts=np.array([energy.pair_counts(fixed, body) for body in placed], dtype=np.float32),
-            rep=[pose.terms["repulsion"] / SHAPE.repulsion for pose in poses],
+            rep=[overlap(fixed, body) for body in placed],
             elec=[pose.terms["electrostatic"] / SHAPE.charge for pose in poses],
             native=energy.pair_counts(fixed, moving),
-            nrep=native["repulsion"] / SHAPE.repulsion,
+            nrep=overlap(fixed, moving),
             nelec=native["electrostatic"] / SHAPE.charge,
         )
     return np.load(kept)
+
+
+def overlap(fixed: Structure, moving: Structure) -> float:
+    """Repulsion of the search without its cap, Å²."""
+    gaps = cdist(fixed.xyz, moving.xyz)
+    return float((np.maximum(energy.REPULSION - gaps, 0.0) ** 2).sum())
 
 
 def potential(data: list[Any]) -> NDArray[np.float64]:

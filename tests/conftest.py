@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ENGINES = ("COLONNADE_HADDOCK3",)  # where external engines are, without which their tests are skipped
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,9 +34,9 @@ os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib")
 
 @pytest.fixture(autouse=True)
 def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own folders, or obeys the user's own variables."""
+    """No test reads or writes the user's own folders, or obeys the user's own variables but those of ENGINES."""
     home = tmp_path_factory.mktemp("home")
-    for name in [name for name in os.environ if name.startswith("COLONNADE_")]:
+    for name in [name for name in os.environ if name.startswith("COLONNADE_") and name not in ENGINES]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):

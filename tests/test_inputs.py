@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
+import zipfile
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import samples
 from colonnade.errors import BadInput
-from colonnade.inputs import MAX_NAME, InputFile, human_size, local_file, safe_name
+from colonnade.inputs import MAX_NAME, Accept, InputFile, Inputs, Param, human_size, local_file, safe_name
 from colonnade.runner import input_files
 from colonnade.service import get
 
@@ -147,3 +150,35 @@ def test_fields_carry_what_every_front_shows() -> None:
     assert schema["ratio"]["level"] == "guru"
     document = samples.FileInput.model_json_schema()["properties"]["document"]
     assert document["accept"] == [".txt"] and document["maxSize"] == 1000
+
+
+class _Folder(Inputs):
+    images: Annotated[InputFile, Accept(".zip", limit="1 MB")] = Param(title="Images")
+
+
+def test_a_folder_stands_for_its_zip_where_one_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    (tmp_path / "pets" / "cat" / "1.txt").write_text("miau")
+    (tmp_path / "pets" / ".hidden").write_text("no")
+    (tmp_path / "pets" / "link").symlink_to("/etc/hostname")
+    found = [_Folder.model_validate({"images": str(tmp_path / "pets")}).images for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0].name == "pets.zip"
+    with zipfile.ZipFile(found[0].path) as packed:
+        assert packed.namelist() == ["cat/1.txt"]
+
+
+def test_a_folder_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(2_000_000))
+    with pytest.raises(ValidationError, match="more than the 1,000,000 bytes"):
+        _Folder.model_validate({"images": str(tmp_path)})
+
+
+def test_a_folder_is_no_file_of_another_source(tmp_path: Path) -> None:
+    """A gateway's own source decides what a reference means: no client can name a folder of its machine."""
+
+    def source(reference: object) -> Path:
+        raise ValueError("there is no such upload")
+
+    with pytest.raises(ValidationError, match="no such upload"):
+        _Folder.model_validate({"images": str(tmp_path)}, context={"files": source})

@@ -1,4 +1,4 @@
-"""Unpacking an archive that somebody else made: nothing outside the folder, no links, no bombs."""
+"""Unpacking what somebody else packed: nothing outside the folder, no links, no bombs. And packing a folder."""
 
 from __future__ import annotations
 
@@ -163,3 +163,20 @@ def _write(entry: _Entry, target: Path, allowed: int) -> int:
                 raise BadArchive("The archive is larger inside than is allowed.")
             stream.write(chunk)
     return written
+
+
+def pack(folder: Path, archive: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    """Pack a folder into a zip: the same bytes for the same content; links and hidden files are left out.
+
+    Raises:
+        BadArchive: it holds more than is allowed.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    shown = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if len(shown) > MAX_ENTRIES:
+        raise BadArchive(f"The folder holds more than {MAX_ENTRIES} files.")
+    if sum(path.stat().st_size for path in shown) > max_bytes:
+        raise BadArchive(f"The folder holds more than the {max_bytes:,} bytes that are taken.")
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in shown:
+            packed.writestr(zipfile.ZipInfo(path.relative_to(folder).as_posix()), path.read_bytes())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import re
+import shutil
+import tempfile
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -200,6 +203,19 @@ def local_file(reference: str | Mapping[str, Any]) -> Path:
     return path
 
 
+def _zipped(folder: Path, limit: int) -> Path:
+    """A zip of a folder, in a place that is gone when the process ends."""
+    from colonnade.archives import BadArchive, pack
+
+    place = Path(tempfile.mkdtemp(prefix="colonnade-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    try:
+        pack(folder, place / "folder.zip", max_bytes=limit)
+    except BadArchive as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    return place / "folder.zip"
+
+
 def example_file(reference: str) -> Path:
     """The path of `example:SERVICE/NAME`, a file that the service's package carries in its `examples` folder.
 
@@ -239,12 +255,23 @@ class Accept:
         object.__setattr__(self, "check", check)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(self._inspect, handler(source))
+        inspected = core_schema.no_info_after_validator_function(self._inspect, handler(source))
+        return core_schema.with_info_before_validator_function(self._packed, inspected)
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return handler(schema) | {"accept": list(self.extensions), "maxSize": self.limit}
+
+    def _packed(self, value: Any, info: core_schema.ValidationInfo) -> Any:
+        """On the owner's own machine a folder may stand for the zip of it, where a zip is taken."""
+        here = (info.context or {}).get("files", local_file) is local_file
+        if not here or ".zip" not in self.extensions or not isinstance(value, str | Path):
+            return value
+        folder = Path(value).expanduser()
+        if not folder.is_dir():
+            return value
+        return InputFile(_zipped(folder, self.limit), safe_name(folder.resolve().name) + ".zip")
 
     def _inspect(self, file: InputFile) -> InputFile:
         if self.extensions and not file.name.lower().endswith(self.extensions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from colonnade.structure.restraints import AtomId, Restraint, RestraintError, in
 from colonnade.structure.rotations import rotation_set
 from colonnade.structure.structures import Structure, StructureError
 
+Benchmark = dict[str, tuple[Structure, dict[str, Any]]]
 INTERFACE = (
     [f"A {n}" for n in (38, 40, 45, 46, 69, 71, 78, 80, 94, 96, 141)],
     [f"B {n}" for n in (15, 16, 17, 20, 48, 51, 52, 54, 56)],
@@ -54,7 +56,7 @@ def test_the_score_of_the_search_is_the_sum_of_fields_at_the_atoms(bodies: tuple
 
 def test_fields_and_pair_sums_are_one_energy(bodies: tuple[Structure, Structure]) -> None:
     """With all eigenvectors and a fine grid, the fields give the sum over pairs of atoms."""
-    model = replace(energy.default_model(), rank=14)
+    model = replace(energy.default_model(), rank=14, share=1.0)
     complex = read_structure(example("2OOB")).protein.heavy
     first, second = complex.in_chains(["A"]), complex.in_chains(["B"])
     low = first.xyz.min(axis=0) - 24.0
@@ -66,14 +68,39 @@ def test_fields_and_pair_sums_are_one_energy(bodies: tuple[Structure, Structure]
     direct = energy.terms(model, first, second)
     assert sum(felt[2:]) == pytest.approx(direct["contact"], rel=0.02)
     assert felt[1] == pytest.approx(direct["electrostatic"], abs=0.4)  # of terms that nearly cancel
-    assert felt[0] == pytest.approx(direct["repulsion"], abs=0.2)  # linear between voxels, so never below
+
+
+def test_the_energy_that_is_refined_is_the_sum_over_pairs(bodies: tuple[Structure, Structure]) -> None:
+    """Its terms are those of `terms`, and its gradient is their slope."""
+    from colonnade.structure.docking import _allowing, _Run
+
+    complex = read_structure(example("2OOB")).protein.heavy
+    first, second = complex.in_chains(["A"]), complex.in_chains(["B"])
+    known = [Restraint((AtomId("A", 940, "CA"),), (AtomId("B", 44, "CA"),), 0.0, 3.0)]
+    run = _Run(energy.default_model(), first, second, _allowing(known, first, second), 2.0, 1.0, "cpu")
+    still = run.refinement()
+    still.steps = 0
+
+    def found(move: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        return still.run(Rotation.from_rotvec(turn).as_matrix()[None], (run.centre + move)[None]).terms[0]
+
+    here, zero = found(np.zeros(3), np.zeros(3)), np.zeros(3)
+    direct = run.pose(np.eye(3), run.centre).terms
+    assert here[[0, 1, 3]] == pytest.approx([direct[name] for name in ("vdw", "contact", "restraints")], rel=1e-6)
+    assert here[2] == pytest.approx(direct["electrostatic"], abs=0.3)  # between the points of a grid
+    slope = still.gradient(np.eye(3), run.centre)
+    step = 1e-4
+    for axis in range(3):
+        d = step * np.eye(3)[axis]
+        assert slope[axis] == pytest.approx((found(d, zero) - found(-d, zero)).sum() / (2 * step), abs=0.05)
+        assert slope[3 + axis] == pytest.approx((found(zero, d) - found(zero, -d)).sum() / (2 * step), abs=0.5)
 
 
 def test_refinement_lowers_the_energy_and_keeps_bodies_rigid(bodies: tuple[Structure, Structure]) -> None:
     rough = dock(*bodies, angle=62.8, spacing=2.0, keep=40, models=20, refine=False)
     fine = dock(*bodies, angle=62.8, spacing=2.0, keep=40, models=20)
     assert fine.poses[0].score < rough.poses[0].score
-    assert fine.poses[0].terms["repulsion"] < 20
+    assert fine.poses[0].terms["vdw"] < 0
     for k in (0, len(fine.poses) - 1):
         rotation = fine.poses[k].rotation
         assert rotation @ rotation.T == pytest.approx(np.eye(3), abs=1e-5)
@@ -105,16 +132,31 @@ def test_unbound_bodies_with_interface_residues_give_the_complex() -> None:
     assert measures[0].dockq >= 0.23
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["2OOB", "3BZD"])
-def test_a_bound_complex_is_recovered_without_restraints(name: str) -> None:
-    complex = read_structure(example(name)).protein.heavy
+def recovered(complex: Structure, angle: float, spacing: float, keep: int) -> list[float]:
+    """DockQ of the best model of each cluster, the first cluster first, when the complex is docked from its parts."""
     chains = sorted(complex.chains, key=lambda c: -int((complex.chain == c).sum()))
     first, second = (complex.in_chains([chain]) for chain in chains[:2])
-    turn = Rotation.random(random_state=11).as_matrix()
-    found = dock(first, second.moved(turn, np.zeros(3)), angle=12.29, spacing=1.5, keep=1000, models=200)
+    turned = second.moved(Rotation.random(random_state=11).as_matrix(), np.zeros(3))
+    found = dock(first, turned, angle=angle, spacing=spacing, keep=keep, state="bound")
     measures = found.compared(complex)
-    assert max(measures[k].dockq for k in found.best[:10]) >= 0.49, [round(measures[k].dockq, 2) for k in found.best]
+    return [round(measures[k].dockq, 2) for k in found.best]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_bound_complex_is_recovered_without_restraints() -> None:
+    """One of the first ten clusters is the complex, though its interface is small."""
+    quality = recovered(read_structure(example("2OOB")).protein.heavy, 12.29, 1.5, 1000)
+    assert max(quality[:10]) >= 0.49, quality
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_most_enzymes_with_inhibitors_are_recovered_as_the_first_cluster(benchmark81: Benchmark) -> None:
+    """6 of 7 were, with the effort 'quick'; benchmarks/bound_docking.py has the rates over more kinds of complexes."""
+    names = ("1PPE", "2TGP", "1ACB", "1CBW", "1R0R", "4CPA", "1JTG")
+    quality = {name: recovered(benchmark81[name][0], 20.83, 1.8, 500)[0] for name in names}
+    assert sum(first >= 0.49 for first in quality.values()) >= 5, quality
 
 
 def test_a_false_restraint_costs_no_more_than_its_cap(bodies: tuple[Structure, Structure]) -> None:

@@ -111,6 +111,22 @@ def test_a_missing_engine_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatc
     assert DOCKING.unavailable() is None, "the own engine is always there"
 
 
+def test_haddock3_is_refused_without_restraints_and_bodies_of_ca_atoms_by_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = tmp_path / "python"
+    engine.touch(mode=0o755)
+    monkeypatch.setenv(haddock_install.VARIABLE, str(engine))
+    with pytest.raises(BadInput, match="needs at least one restraint; without any the bodies float apart"):
+        DOCKING.parse(PAIR | {"engine": "haddock3", "cns_licence": True})
+    trace = tmp_path / "trace.pdb"
+    atoms = read_structure(example("E2A"))
+    trace.write_text(atoms.select(atoms.atom == "CA").to_pdb())
+    for service in (DOCKING, MODEL):
+        with pytest.raises(BadInput, match="trace is a CA-only model; docking needs all heavy atoms"):
+            service.parse(PAIR | {"fixed": str(trace), "restraint_lines": "A 69 CA B 49 CA 0 25"})
+
+
 def test_terms_are_accepted_before_anything_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     engine = engines.get("haddock3")

@@ -24,6 +24,7 @@ from colonnade.structure.haddock_config import (
     parse_settings,
 )
 from colonnade.structure.restraints import Restraint, crosslink
+from colonnade.structure.services import docking_results
 from colonnade.structure.structures import Structure, StructureError
 
 EXAMPLES = example("E2A").parent
@@ -173,6 +174,34 @@ def test_whatever_ends_the_run_ends_the_processes_of_the_engine(tmp_path: Path) 
     while time.monotonic() < deadline and _alive(pid):
         time.sleep(0.05)
     assert not _alive(pid)
+
+
+def test_what_was_made_before_the_time_is_over_is_kept_and_labelled(tmp_path: Path) -> None:
+    code = (
+        "os.makedirs('run/2_caprieval')\n"
+        "text = ''.join(open(f'molecule_{k}.pdb').read().replace('END\\n', '') for k in (1, 2))\n"
+        "open('run/2_caprieval/a.pdb', 'w').write(text + 'END\\n')\n"
+        "open('run/2_caprieval/capri_ss.tsv', 'w').write('model\\tscore\\na.pdb\\t-3.5\\n')\n"
+        "print('Running [flexref] module', flush=True)\n"
+        "time.sleep(600)"
+    )
+    start = time.monotonic()
+    found = haddock.dock(
+        tmp_path / "job", bodies(), Protocol(), unambiguous=LINK, python=stand_in(tmp_path, code), limit=3.0
+    )
+    assert time.monotonic() - start < 60
+    assert [model.score for model in found.models] == [-3.5] and not found.complete
+    shown = docking_results.of_haddock(found, bodies(), LINK)
+    assert shown.notes == ["HADDOCK3 did not come to its end; these are the models that it had made."]
+
+
+def test_modified_residues_reach_the_engine_under_the_name_of_their_parents() -> None:
+    """E2A holds a phosphohistidine (NEP)."""
+    body = read_structure(example("E2A"))
+    assert {str(residue.name): name for residue, name in body.modified} == {"HIS": "NEP"}
+    written = [line for line in haddock.plain_pdb(body).splitlines() if line.startswith(("ATOM", "HETATM"))]
+    assert not any(line[17:20] == "NEP" or line[12:16].strip() == "P" for line in written)
+    assert all(line.startswith("ATOM") for line in written)
 
 
 def _alive(pid: int) -> bool:

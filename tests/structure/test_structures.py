@@ -211,6 +211,7 @@ def test_blank_chain_names_get_a_letter(write: Write) -> None:
         (b"HEADER    NOTHING\nEND\n", "a.pdb", "no ATOM or HETATM"),
         (b"ATOM      1  N   ALA A   1      xx.xxx   0.000   0.000\n", "a.pdb", "broken PDB"),
         (b"ATOM  \n", "a.pdb", "broken PDB|no atoms"),
+        (b"ATOM\t1\tCA\tALA\tA\t1\t1.0\t2.0\t3.0\n", "a.pdb", "line 1 has tabs, and PDB goes by columns"),
         (b"data_x\n_cell.length_a 10\n", "a.cif", "without atom coordinates"),
         (b"data_x\nloop_\n_atom_site.id\n_atom_site.Cartn_x\n1\n", "a.cif", "broken mmCIF"),
         (b"\x1f\x8b\x08\x00broken", "a.pdb.gz", "cannot be read"),
@@ -242,3 +243,30 @@ def test_nan_coordinates_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.cif").write_text(text)
     with pytest.raises(StructureError, match="1 atoms without coordinates"):
         read_structure(tmp_path / "a.cif")
+
+
+def test_bombs_and_giants_are_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what they unpack to, by their models, and by their atoms."""
+    from colonnade.structure import _reading, structures
+    from colonnade.structure.services.common import check_body
+
+    monkeypatch.setattr(structures, "MAX_BYTES", 2**20)
+    bomb = write(gzip.compress(b" " * 2**19 + b"ATOM" + b" " * 2**20), "bomb.pdb.gz")
+    assert bomb.stat().st_size < 2**12
+    with pytest.raises(StructureError, match="larger than 1 MiB"):
+        read_structure(bomb)
+    monkeypatch.setattr(_reading, "MAX_MODELS", 3)
+    models = [[f"MODEL {k:8d}", *alanine("A", 1, (0, 0, 0)), "ENDMDL"] for k in range(1, 5)]
+    with pytest.raises(StructureError, match="4 models, more than the 3"):
+        read_structure(write([line for model in models for line in model]))
+    monkeypatch.setattr(structures, "MAX_ATOMS", 9)
+    path = write([*alanine("A", 1, (0, 0, 0)), *alanine("A", 2, (3.3, 0, 0)), "END"])
+    with pytest.raises(StructureError, match="10 atoms, more than the 9"):
+        check_structure_file(path)
+    with pytest.raises(StructureError, match="10 atoms, more than the 9"):
+        check_body(path)
+
+
+def test_every_structure_among_the_examples_is_read() -> None:
+    for path in sorted(example("E2A").parent.glob("*.pdb")):
+        assert len(read_structure(path)) > 100

@@ -244,7 +244,7 @@ def _read_out(one: ModelPredictor, train: Transitions, predicted: Array, world: 
         logits = layer((x - centre) / scale).view(-1, world.colors)
         loss = torch.nn.functional.cross_entropy(logits, y.reshape(-1)) + 1e-4 * layer.weight.pow(2).sum()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
     with torch.no_grad():
         logits = layer((torch.from_numpy(predicted) - centre) / scale).view(-1, world.slots, world.colors)

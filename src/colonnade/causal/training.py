@@ -170,7 +170,7 @@ def fit(
         optimiser.param_groups[0]["lr"] = lr * rate
         value = _loss(model, data, sample(), horizon, loss, rng, noise)
         optimiser.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         if update % max(1, updates // 50) == 0 or update == updates - 1:

@@ -148,7 +148,7 @@ class ConditionalFlow(nn.Module):
             x, log_q = self.sample(batch, self.lams[node], generator)
             loss = (targets[node].energy(x) + log_q).mean()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters(), 100.0)
             optimizer.step()
             schedule.step()

@@ -59,7 +59,7 @@ class StochasticFlow:
                 y, log_det = _push(layers, x[:, :, pick])
                 loss = (self._energy(k, y) - log_det).mean()
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
             losses.append(float(loss.detach()))
             with torch.no_grad():

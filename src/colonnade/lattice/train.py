@@ -185,7 +185,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss = self._loss()
         value = float(loss.detach())
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 100.0)
         if not (math.isfinite(value) and math.isfinite(float(norm))):
             self.flow.load_state_dict(self._good)

@@ -1,13 +1,14 @@
-"""The fields of a fixed body on a grid, and the weights with which atoms of a moving one feel them.
+"""The energy of two rigid bodies: pair by pair of their heavy atoms, and as fields of one on a grid for the other.
 
-The energy of two rigid bodies is a sum over pairs of heavy atoms:
+The search scores every placement by fields:
 
     E = w_r sum r(d) + sum c(d) e(t_i, t_j) + w_q sum 1(d < 20) q_i q_j f(d)
 
 with a soft repulsion r, a contact function c that falls from 1 at 5 Å to 0 at 7 Å, the contact potential e of the
 atoms' types, and the distance-dependent dielectric of Gabb, Jackson & Sternberg (J. Mol. Biol. 272:106, 1997). The
 symmetric matrix e is split into its leading eigenvectors, so that each term is a field times a weight (Kozakov et
-al., Proteins 65:392, 2006).
+al., Proteins 65:392, 2006). What is refined has a Lennard-Jones energy in the place of r: how well two surfaces fit
+into one another shows only off the grid.
 """
 
 from __future__ import annotations
@@ -42,6 +43,19 @@ RANGE = 20.0
 INSIDE = 4.0
 """Repulsion from which an atom is inside the other body, where the search counts no contact for it, Å²."""
 
+SIZES = {
+    name: (2.0 if " C" in name or name == "sulphur" else 1.75 if name.endswith("N") else 1.6,
+           0.15 if " C" in name else 0.16 if name.endswith("N") else 0.2)
+    for name in atoms.TYPES
+}  # fmt: skip
+"""Half the distance of the minimum, Å, and depth, kcal/mol, of the van der Waals energy (those of AutoDock 4: Morris et
+al., J. Comput. Chem. 30:2785, 2009)."""
+
+DONORS = ("backbone N", "hydroxyl O", "amide N", "ammonium N", "guanidinium N", "ring N")
+ACCEPTORS = ("backbone O", "hydroxyl O", "amide O", "carboxylate O")
+HYDROGEN_BOND = 2.9
+"""Distance of the minimum between these, Å."""
+
 _DATA = Path(__file__).parent / "data" / "contact_potential.json"
 
 
@@ -50,7 +64,9 @@ class Model:
     """Weights of the energy's terms, kcal/mol-like units.
 
     Attributes:
-        repulsion: per Å².
+        repulsion: of the search, per Å².
+        vdw: of the refinement and the score, kcal/mol.
+        share: of `contact` in the refinement and the score.
         charge: of the electrostatic term.
         contact: (T, T) potential of the atom types.
         rank: eigenvectors of `contact` that are kept.
@@ -60,6 +76,8 @@ class Model:
     charge: float
     contact: Array
     rank: int = 6
+    vdw: float = 0.25
+    share: float = 1.0
 
     def split(self) -> tuple[Array, Array]:
         """(rank,) eigenvalues and (rank, T) eigenvectors, the largest first."""
@@ -68,11 +86,19 @@ class Model:
         return values[order], vectors[:, order].T
 
 
+FIT = {"unbound": (0.25, 1.0), "bound": (1.0, 0.5)}
+"""Weights of the van der Waals energy and of the contact potential, by the state that the bodies were solved in.
+
+Bodies that were solved in their complex fit exactly, and nothing tells their complex so well; side chains of bodies
+that were solved alone are in the way of each other in the right place as well.
+"""
+
+
 @cache
-def default_model() -> Model:
-    """The model that was fitted on the 81 complexes of the affinity benchmark (see docs/structure.md)."""
+def default_model(state: str = "unbound") -> Model:
+    """The model with the potential that scripts/fit_contact_potential.py fits, for bodies solved in this state."""
     data = json.loads(_DATA.read_text())
-    return Model(data["repulsion"], data["charge"], np.array(data["contact"]), data["rank"])
+    return Model(data["repulsion"], data["charge"], np.array(data["contact"]), data["rank"], *FIT[state])
 
 
 def weights(model: Model, body: Structure) -> Array:
@@ -101,13 +127,45 @@ def fields(
     _near(points, counts, spacing, np.array([REPULSION, *CONTACT]), grids)
     charges = atoms.charges(body)
     charged = charges != 0
-    _potential(points[charged], charges[charged], spacing, grids[1])
+    _potential(points[charged], charges[charged], spacing, 2.0, grids[1])
     grids[1] *= model.charge
     if soft:
         grids[1:, grids[0] > INSIDE] = 0.0
         np.minimum(grids[0], REPULSION_CAP, out=grids[0])
     grids[0] *= model.repulsion
     return grids
+
+
+def pair_tables(model: Model) -> tuple[Array, Array, Array, Array]:
+    """What two types are to each other: (T, T) distance of the minimum, Å, depth and contact; reach of a contact."""
+    sizes = np.array([SIZES[name] for name in atoms.TYPES])
+    minimum = sizes[:, None, 0] + sizes[None, :, 0]
+    bonded = np.isin(atoms.TYPES, DONORS)[:, None] & np.isin(atoms.TYPES, ACCEPTORS)
+    minimum[bonded | bonded.T] = HYDROGEN_BOND
+    depth = model.vdw * np.sqrt(sizes[:, None, 1] * sizes[None, :, 1])
+    return minimum, depth, model.share * model.contact, np.array(CONTACT)
+
+
+def well(distance: Array, minimum: Array, depth: Array) -> Array:
+    """A Lennard-Jones energy, r^12 - 2 r^6 of r = minimum / d; a line below 0.8 of the minimum, 0 from 7 Å on."""
+    floor = 0.8 * minimum
+    r6 = (minimum / np.maximum(distance, floor)) ** 6
+    edge = (minimum / CONTACT[1]) ** 6
+    value = r6**2 - 2.0 * r6 - (edge**2 - 2.0 * edge)
+    wall = 12.0 * (r6**2 - r6) / floor * np.maximum(floor - distance, 0.0)
+    result: Array = np.where(distance < CONTACT[1], depth * (value + wall), 0.0)
+    return result
+
+
+def potential(
+    model: Model, body: Structure, origin: Array, spacing: float, shape: tuple[int, int, int], least: float = 2.0
+) -> Array:
+    """(Z, Y, X) energy of a unit charge around a body, as if no charge were nearer than `least` Å."""
+    grid = np.zeros(shape)
+    charges = atoms.charges(body)
+    charged = charges != 0
+    _potential((body.xyz[charged] - origin) / spacing, charges[charged], spacing, least, grid)
+    return grid * model.charge
 
 
 def terms(model: Model, fixed: Structure, moving: Structure) -> dict[str, float]:
@@ -120,14 +178,15 @@ def terms(model: Model, fixed: Structure, moving: Structure) -> dict[str, float]
     distance = gaps[i, j]
     fade = np.clip((high - distance) / (high - low), 0.0, 1.0)
     kinds = atoms.types(fixed)[i], atoms.types(moving)[j]
+    minimum, depth, contact, _ = pair_tables(model)
     charges = atoms.charges(fixed), atoms.charges(moving)
     charged = charges[0] != 0, charges[1] != 0
     far = gaps[np.ix_(*charged)]
     potential = np.where(far < RANGE, screened(far), 0.0)
     return {
-        "repulsion": model.repulsion * float((np.maximum(REPULSION - distance, 0.0) ** 2).sum()),
+        "vdw": float(well(distance, minimum[kinds], depth[kinds]).sum()),
+        "contact": float((fade * contact[kinds]).sum()),
         "electrostatic": model.charge * float(charges[0][charged[0]] @ potential @ charges[1][charged[1]]),
-        "contact": float((fade * model.contact[kinds]).sum()),
     }
 
 
@@ -179,8 +238,8 @@ def _near(points: Any, counts: Any, spacing: float, distances: Any, grids: Any) 
 
 
 @_compiled
-def _potential(points: Any, charges: Any, spacing: float, grid: Any) -> None:
-    """Add the screened potential of the charges, up to 20 Å from each."""
+def _potential(points: Any, charges: Any, spacing: float, least: float, grid: Any) -> None:
+    """Add the screened potential of the charges, up to 20 Å from each; nearer than `least` it is constant."""
     nz, ny, nx = grid.shape
     reach = RANGE / spacing
     for i in range(len(points)):
@@ -191,6 +250,6 @@ def _potential(points: Any, charges: Any, spacing: float, grid: Any) -> None:
                     d = spacing * np.sqrt((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2)
                     if d >= RANGE:
                         continue
-                    d = max(d, 2.0)
+                    d = max(d, least)
                     epsilon = 4.0 if d <= 6.0 else (38.0 * d - 224.0 if d < 8.0 else 80.0)
                     grid[z, y, x] += charges[i] / (epsilon * d)

@@ -220,7 +220,7 @@ def _spread(points: Any, weights: Any, size: int, grids: Any) -> None:
 def _candidates(
     energy: Any, threshold: float, turn: Any, centres: Any, lower: Any, upper: Any, owner: Any, penalty: Any
 ) -> tuple[Any, Any]:
-    """Flat indices and scores, energy and penalties, of placements better than the threshold.
+    """Flat indices and scores, energy and penalties, of the best placements below the threshold, at least REACH.
 
     Arguments:
         energy: (n^3,) at each turned translation u; the translation is `turn` u, modulo n.
@@ -229,7 +229,7 @@ def _candidates(
     """
     size = round(len(energy) ** (1.0 / 3.0))
     count, weight, cap = int(penalty[0]), penalty[1], penalty[2]
-    flat, scores = np.empty(256, np.int64), np.empty(256)
+    flat, scores = np.empty(20 * REACH, np.int64), np.empty(20 * REACH)
     found = 0
     beyond = np.empty(count)
     for z in range(size):
@@ -252,8 +252,13 @@ def _candidates(
                     score += weight * beyond.sum()
                     if score >= threshold:
                         continue
-                if found == len(flat):
-                    flat, scores = np.append(flat, np.empty(found, np.int64)), np.append(scores, np.empty(found))
                 flat[found], scores[found] = i, score
                 found += 1
+                if found == len(flat):  # only the best of a rotation are looked at
+                    threshold = np.partition(scores, REACH)[REACH]
+                    found = 0
+                    for k in range(len(flat)):
+                        if scores[k] < threshold:
+                            flat[found], scores[found] = flat[k], scores[k]
+                            found += 1
     return flat[:found].copy(), scores[:found].copy()

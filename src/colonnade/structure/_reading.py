@@ -19,6 +19,9 @@ PEPTIDE_BOND = 2.5
 CA_STEP = 5.0
 """The same for neighbouring CA atoms, where C or N is missing, Å (bonded: 3.8)."""
 
+MAX_MODELS = 100_000
+"""Models of a file that is read."""
+
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Strings = NDArray[np.str_]
@@ -67,6 +70,8 @@ def parse(name: str, text: str) -> tuple[gemmi.Structure, list[str]]:
         raise StructureError(f"{name} is broken {kind}: {' '.join(str(error).split())}.") from None
     if len(structure) == 0 or sum(model.count_atom_sites() for model in structure) == 0:
         raise StructureError(f"{name} has no atoms.")
+    if len(structure) > MAX_MODELS:
+        raise StructureError(f"{name} holds {len(structure)} models, more than the {MAX_MODELS} that are read.")
     structure.merge_chain_parts()
     named_mmcif = name.lower().removesuffix(".gz").endswith(("cif",))
     notes = []
@@ -80,6 +85,8 @@ def parse(name: str, text: str) -> tuple[gemmi.Structure, list[str]]:
 def _parse_pdb(name: str, text: str) -> gemmi.Structure:
     found = False
     for number, line in enumerate(text.split("\n"), start=1):
+        if line.startswith(("ATOM", "HETATM")) and "\t" in line[:54]:
+            raise StructureError(f"{name} is broken PDB: line {number} has tabs, and PDB goes by columns.")
         if line.startswith(("ATOM  ", "HETATM")):
             found = True
             try:  # gemmi reads what is no number as zero

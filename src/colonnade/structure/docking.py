@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ MAX_GRID = 160
 """Largest number of voxels along an edge."""
 
 TOP_OF_CLUSTER = 4
-"""Models whose mean score is that of a cluster."""
+"""Models whose scores' spread is that of a cluster."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Pose:
 
     Attributes:
         score: energy, the lower the better.
-        terms: the parts of the energy: repulsion, electrostatic, contact, restraints.
+        terms: the parts of the energy: vdw, contact, electrostatic, restraints.
         rotation: (3, 3).
         translation: (3,) Å.
         cluster: number of its cluster, from 1; 0 for none.
@@ -79,7 +79,10 @@ class Pose:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Poses with common contacts: indices into `Docking.poses`, best first; mean score of its best four."""
+    """Poses with common contacts: indices into `Docking.poses`, best first; score of its best, spread of its best four.
+
+    Rigid bodies slide into one place from many starts, and those are one pose: a cluster may be a single one.
+    """
 
     number: int
     members: tuple[int, ...]
@@ -176,6 +179,7 @@ def dock(
     restraint_weight: float = 1.0,
     fcc_cutoff: float = fcc.CUTOFF,
     refine: bool = True,
+    state: Literal["unbound", "bound"] = "unbound",
     device: str = "cpu",
     track: Track | None = None,
 ) -> Docking:
@@ -195,6 +199,8 @@ def dock(
         restraint_weight: energy of each Å of violation.
         fcc_cutoff: share of common contacts of neighbours in a cluster.
         refine: slide placements downhill; otherwise they stay on the grid.
+        state: that the bodies were solved in. Those taken from their complex fit exactly, and how well they fit
+            decides; surfaces of those solved alone are taken as soft.
         device: of torch.
         track: wraps the search loop, to show progress.
 
@@ -215,7 +221,12 @@ def dock(
     from colonnade.structure._dock_fields import default_model
 
     run = _Run(
-        default_model(), *bodies, _allowing(without_hydrogens(restraints), *bodies), spacing, restraint_weight, device
+        default_model(state),
+        *bodies,
+        _allowing(without_hydrogens(restraints), *bodies),
+        spacing,
+        restraint_weight,
+        device,
     )
     rotations = rotation_set(angle)
     found = run.search(keep).run(rotations, track)
@@ -254,18 +265,18 @@ def _distinct(run: _Run, turns: Array, centres: Array, most: int, apart: float =
 
 
 def clustered(docking: Docking, cutoff: float = fcc.CUTOFF, least: int = 1) -> Docking:
-    """The docking with its poses clustered by common contacts; clusters are ranked by their best four."""
+    """The docking with its poses clustered by common contacts; clusters are ranked by their best."""
     contacts = [
         residue_pairs(docking.fixed, docking.placed(k), fcc.CONTACT_DISTANCE) for k in range(len(docking.poses))
     ]
     groups = fcc.cluster(fcc.common_contacts(contacts), cutoff=cutoff, least=least) if contacts else []
     scores = np.array([pose.score for pose in docking.poses])
-    ranked = sorted((sorted(group) for group in groups), key=lambda g: float(scores[g[:TOP_OF_CLUSTER]].mean()))
+    ranked = sorted((sorted(group) for group in groups), key=lambda group: float(scores[group].min()))
     found: list[Cluster] = []
     number_of: dict[int, int] = {}
     for number, group in enumerate(ranked, start=1):
-        best = scores[group[:TOP_OF_CLUSTER]]
-        found.append(Cluster(number, tuple(group), float(best.mean()), float(best.std())))
+        best = sorted(scores[group])[:TOP_OF_CLUSTER]
+        found.append(Cluster(number, tuple(group), float(best[0]), float(np.std(best))))
         number_of |= dict.fromkeys(group, number)
     poses = tuple(replace(pose, cluster=number_of.get(k, 0)) for k, pose in enumerate(docking.poses))
     return replace(docking, poses=poses, clusters=tuple(found))
@@ -304,9 +315,8 @@ class _Run:
         weight: float,
         device: str,
     ) -> None:
-        from scipy.fft import next_fast_len
-
         from colonnade.structure import _dock_fields as energy
+        from colonnade.structure._space_shapes import fast_length
 
         self.model, self.fixed, self.scanning, self.pairs = model, fixed, scanning, pairs
         self.spacing, self.weight, self.device = spacing, weight, device
@@ -315,7 +325,7 @@ class _Run:
         self.weights = energy.weights(model, scanning)
         reach = float(np.linalg.norm(self.points, axis=1).max()) + energy.CONTACT[1]
         low, high = fixed.xyz.min(axis=0) - reach, fixed.xyz.max(axis=0) + reach
-        self.size = int(next_fast_len(int(np.ceil((high - low).max() / spacing)) + 1, real=True))
+        self.size = fast_length(int(np.ceil((high - low).max() / spacing)) + 1)
         if self.size > MAX_GRID:
             raise StructureError(
                 f"spacing: {spacing:g} Å needs a grid of {self.size} voxels an edge, more than {MAX_GRID}; "
@@ -350,20 +360,18 @@ class _Run:
         )
         return Search(grids, self.points / h, self.weights, penalties, keep=keep, device=self.device)
 
-    def refinement(self, spacing: float = 1.0) -> Refinement:
-        """The minimiser, on a finer grid around the fixed body."""
-        from colonnade.structure import _dock_fields as energy
+    def refinement(self) -> Refinement:
+        """The minimiser, around the fixed body."""
+        import torch
+
         from colonnade.structure._dock_refine import Refinement
         from colonnade.structure._dock_search import Penalties
 
-        rim = 12.0
-        low = self.fixed.xyz.min(axis=0) - rim
-        x, y, z = np.ceil((self.fixed.xyz.max(axis=0) + rim - low) / spacing).astype(int) + 1
-        grids = energy.fields(self.model, self.fixed, low, spacing, (int(z), int(y), int(x)), soft=False)
         p = self.pairs
         springs = Penalties(p.first, p.second - self.centre, p.lower, p.upper, p.owner, p.count,
                           self.weight, RESTRAINT_CAP)  # fmt: skip
-        return Refinement(grids, low, spacing, self.points, self.weights, springs, device=self.device)
+        threads = torch.get_num_threads()
+        return Refinement(self.model, self.fixed, self.scanning, self.centre, springs, threads=threads)
 
     def violations(self, rotation: Array, translation: Array) -> Array:
         """(n,) Å beyond the bounds of each restraint."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 from colonnade.structure import haddock_install
 from colonnade.structure.haddock_config import Protocol, configuration
@@ -84,6 +85,7 @@ def dock(
     reference: Structure | None = None,
     seed: int = 917,
     python: Path | None = None,
+    limit: float | None = None,
     say: Say = lambda _: None,
 ) -> HaddockRun:
     """Dock bodies in an empty folder.
@@ -97,6 +99,7 @@ def dock(
         reference: the known complex, with the same chain names.
         seed: of the engine's random numbers.
         python: interpreter that has HADDOCK3; None to look for it.
+        limit: seconds after which the engine is ended; the models that it has made by then are given back.
         say: told each step.
 
     Raises:
@@ -126,7 +129,7 @@ def dock(
         seed=seed,
     )
     (directory / "run.cfg").write_text(text)
-    code = _run(python, directory, say)
+    code = _run(python, directory, limit, say)
     found = read_run(directory / "run")
     if not found.models:
         reasons = " ".join(found.failures) or f"see its log: {_tail(directory / 'haddock3.log')}"
@@ -140,7 +143,7 @@ def plain_pdb(structure: Structure) -> str:
     return "\n".join([*lines, "END", ""])
 
 
-def _run(python: Path, directory: Path, say: Say) -> int:
+def _run(python: Path, directory: Path, limit: float | None, say: Say) -> int:
     """Run to the end; whatever happens here, nothing of the engine is left running."""
     command = [str(python.absolute()), "-m", "haddock.clis.cli", "run.cfg"]
     variables = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "PYTHONUNBUFFERED": "1"}
@@ -157,17 +160,26 @@ def _run(python: Path, directory: Path, say: Say) -> int:
             errors="replace",
             start_new_session=True,
         )
+        alarm = Timer(limit or 0.0, _end, [engine])
         try:
+            if limit:
+                alarm.start()
             assert engine.stdout is not None
             for line in engine.stdout:
                 log.write(line)
                 if match := _STEP.search(line):
                     say(f"HADDOCK3: {match[0]}")
             return engine.wait()
-        finally:  # also when the job is cancelled: CNS processes are of the engine's group
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(engine.pid, signal.SIGKILL)
+        finally:  # also when the job is cancelled
+            alarm.cancel()
+            _end(engine)
             engine.wait()
+
+
+def _end(engine: subprocess.Popen[str]) -> None:
+    """End the engine and the processes of CNS, which are of its group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(engine.pid, signal.SIGKILL)
 
 
 def read_run(run: Path) -> HaddockRun:

@@ -27,6 +27,9 @@ EXTENSIONS = (".pdb", ".ent", ".cif", ".mmcif")
 MAX_BYTES = 256 * 2**20
 """Largest file that is read, after decompression (a bound against decompression bombs)."""
 
+MAX_ATOMS = 99_999
+"""Atoms of a structure that a portal takes: what the numbers of a PDB file count."""
+
 CHAIN_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopqrstuvwxyz"
 """Names that a PDB file has room for."""
 
@@ -270,8 +273,15 @@ def check_structure_file(path: str | Path) -> None:
             f"{path.name} is not named like a structure file; expected one of {', '.join(EXTENSIONS)}, also with .gz."
         )
     structure = read_structure(path)
+    check_size(structure, path.name)
     if not structure.chains:
         raise StructureError(f"{path.name} has no protein atoms; it holds {describe_kinds(structure)}.")
+
+
+def check_size(structure: Structure, name: str) -> None:
+    """Raise `StructureError` when there are more atoms than a portal takes."""
+    if len(structure) > MAX_ATOMS:
+        raise StructureError(f"{name} has {len(structure)} atoms, more than the {MAX_ATOMS} that are taken here.")
 
 
 def describe_kinds(structure: Structure) -> str:

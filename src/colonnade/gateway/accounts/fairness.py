@@ -91,8 +91,11 @@ class Fair:
             self._running[str(owner), ""] += number
         self._quotas.refresh(session)
         self._session = session
-        for owner, service in {(owner, service) for owner, service, _ in rows}:
-            self._limit(str(owner), service)
+        # Nobody who has fewer than the smallest limit can have reached one: no need to look up who they are.
+        least = self._quotas.least("running")
+        suspects = {(str(owner), service) for owner, service, _ in rows if self._running[str(owner), ""] >= least}
+        for owner, service in suspects:
+            self._limit(owner, service)
 
     def _limit(self, owner: str, service: str) -> None:
         if (owner, service) in self._most:

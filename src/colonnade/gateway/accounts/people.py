@@ -8,53 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from ulid import ULID
 
 from colonnade.errors import BadInput, ColonnadeError, Problem
-from colonnade.gateway.accounts import letters, passwords, sessions, throttle
+from colonnade.gateway.accounts import letters, passwords, sessions, throttle, tickets
 from colonnade.gateway.accounts.tables import (
     AccountRow,
     ConsentRow,
     IdentityRow,
     TicketRow,
-    digest,
-    new_secret,
 )
+from colonnade.gateway.accounts.tickets import DeadTicket, Ticket
 from colonnade.gateway.person import ROLES, Role
 from colonnade.gateway.settings import Settings
 from colonnade.gateway.store import Forbidden, Store, TooOften, now
 
-TICKET_HOURS: dict[str, float] = {"register": 48, "reset": 2, "join": 24 * 14}
 TRIES_WINDOW = 900.0
 LETTERS_WINDOW = 3600.0
 LETTERS = 5  # to one address in that time
 CONSENTS = ("terms", "retention")
 _EMAIL = re.compile(r"[^@\s<>\"',;:\\()\[\]]{1,64}@[^@\s<>\"',;:\\()\[\]]{1,190}\.[A-Za-z0-9-]{2,63}")
 
-TicketKind = Literal["register", "reset", "join"]
-
 
 class WrongPassword(Forbidden):
     """Address and password do not belong together."""
-
-
-class DeadTicket(ColonnadeError):
-    """A link that was mailed works no more."""
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """What an opened ticket says."""
-
-    kind: str
-    subject: str
-    email: str
 
 
 def clean_email(text: str) -> str:
@@ -83,21 +63,18 @@ class People:
 
     # --- mailed links ----------------------------------------------------------------------------
 
-    def _ticket(self, session: Session, kind: TicketKind, subject: str, email: str) -> str:
-        """A link that works once: its address."""
-        secret = new_secret()
-        expires = now() + timedelta(hours=TICKET_HOURS[kind])
-        session.add(TicketRow(digest=digest(secret), kind=kind, subject=subject, email=email, expires=expires))
-        return f"{self._settings.public_url}/{kind}/{secret}"
+    def _ticket(self, session: Session, kind: tickets.Kind, subject: str, email: str) -> str:
+        """The address of a link that works once."""
+        return self._settings.public_url + tickets.make(session, kind, subject, email)
 
-    def ticket(self, secret: str, kind: TicketKind) -> Ticket:
+    def ticket(self, secret: str, kind: tickets.Kind) -> Ticket:
         """What a mailed link is for, without using it up.
 
         Raises:
             DeadTicket: it was used, is too old, or never was.
         """
         with self._store.read() as session:
-            return _opened(session, secret, kind)
+            return tickets.opened(session, secret, kind)
 
     def request_account(self, email: str, origin: str) -> None:
         """Mail somebody the link by which the account is made; whoever has one already is told so there.
@@ -164,7 +141,7 @@ class People:
             DeadTicket: it works no more.
         """
         with self._store.write() as session:
-            return _used(session, secret, "join").subject
+            return tickets.used(session, secret, "join").subject
 
     # --- accounts --------------------------------------------------------------------------------
 
@@ -190,7 +167,7 @@ class People:
             raise BadInput(problems)
         kept = passwords.hashed(password)
         with self._store.write() as session:
-            email = _used(session, secret, "register").email
+            email = tickets.used(session, secret, "register").email
             if by_email(session, email) is not None:
                 raise DeadTicket("There is an account for this address by now; sign in, or ask for a new password.")
             account = new_account(session, name, email=email, password=kept, community=community)
@@ -247,7 +224,7 @@ class People:
         passwords.check(password, self.ticket(secret, "reset").email)
         kept = passwords.hashed(password)
         with self._store.write() as session:
-            account = session.get(AccountRow, _used(session, secret, "reset").subject)
+            account = session.get(AccountRow, tickets.used(session, secret, "reset").subject)
             if account is None:
                 raise DeadTicket("The account does not exist any more.")
             self._set_password(session, account, kept)
@@ -339,19 +316,3 @@ def of_identity(session: Session, issuer: str, subject: str) -> AccountRow | Non
     """The account that belongs to an identity."""
     identity = session.get(IdentityRow, (issuer, subject))
     return session.get(AccountRow, identity.account) if identity is not None else None
-
-
-def _opened(session: Session, secret: str, kind: str) -> Ticket:
-    row = session.get(TicketRow, digest(secret))
-    if row is None or row.kind != kind or row.expires <= now():
-        raise DeadTicket("This link was used already or is too old; ask for a new one.")
-    return Ticket(row.kind, row.subject, row.email)
-
-
-def _used(session: Session, secret: str, kind: str) -> Ticket:
-    """Use a ticket up: of two who try at the same time one fails."""
-    found = _opened(session, secret, kind)
-    gone = session.execute(delete(TicketRow).where(TicketRow.digest == digest(secret)).returning(TicketRow.digest))
-    if gone.scalar() is None:
-        raise DeadTicket("This link was used already or is too old; ask for a new one.")
-    return found

@@ -82,6 +82,10 @@ class Quotas:
                 return found
         return self._defaults[kind] if not service else self._set.get(("", service, kind), float("inf"))
 
+    def least(self, kind: Kind) -> float:
+        """The smallest limit of a kind that anybody has anywhere."""
+        return min([self._defaults[kind], *(value for (_, _, of), value in self._set.items() if of == kind)])
+
     def admit(self, session: Session, owner: str, role: str, service: str) -> None:
         """Let one more job of a person be queued.
 

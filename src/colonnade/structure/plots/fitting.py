@@ -15,6 +15,7 @@ def fit_scores(found: MapFit) -> go.Figure:
         go.Bar(
             x=ranks,
             y=[fit.relative_z for fit in found.fits],
+            width=0.6,
             marker_color=["#D55E00"] + ["#56B4E9"] * (len(ranks) - 1),
             customdata=np.array([[fit.correlation, fit.fisher_z] for fit in found.fits]),
             hovertemplate="rank %{x}: %{y:.1f} σ<br>correlation %{customdata[0]:.3f}, Fisher z %{customdata[1]:.3f}"
@@ -22,7 +23,11 @@ def fit_scores(found: MapFit) -> go.Figure:
         )
     )
     figure.update_layout(
-        title="Fits by rank", xaxis_title="rank", yaxis_title="Fisher z over its standard error", xaxis_dtick=1
+        title="Fits by rank",
+        xaxis_title="rank",
+        yaxis_title="Fisher z over its standard error",
+        xaxis_dtick=1,
+        xaxis_range=[0.4, max(len(ranks), 5) + 0.6],
     )
     return figure
 
@@ -45,6 +50,7 @@ def correlation_slices(found: MapFit) -> go.Figure:
         title="Local cross-correlation, seen along z",
         xaxis_title="x (Å)",
         yaxis_title="y (Å)",
+        xaxis_constrain="domain",
         yaxis_scaleanchor="x",
     )
     return figure

@@ -25,9 +25,10 @@ def check_structure(path: Path) -> None:
 
 def check_body(path: Path) -> None:
     """Refuse at submission what is no structure with protein or nucleic acid in it."""
-    from colonnade.structure.structures import StructureError, describe_kinds, read_structure
+    from colonnade.structure.structures import StructureError, check_size, describe_kinds, read_structure
 
     structure = read_structure(path)
+    check_size(structure, path.name)
     if not {"protein", "nucleic"} & set(structure.kind.tolist()):
         raise StructureError(f"{path.name} has neither protein nor nucleic acid; it holds {describe_kinds(structure)}.")
 

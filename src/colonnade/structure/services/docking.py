@@ -57,6 +57,9 @@ class Effort:
     select: int
 
 
+WALLTIME = timedelta(hours=24)
+"""Longest run of a docking; HADDOCK3 is ended a little earlier, so that what it made by then is kept."""
+
 EFFORTS = {
     "quick": Effort(20.83, 1.8, 500, 20, 5),
     "normal": Effort(12.29, 1.5, 1000, 200, 40),
@@ -83,6 +86,13 @@ class EngineInputs(DockedBodies):
         title="Effort",
         help="own: rotations 20.8, 12.3 or 8.2° apart. haddock3: 20, 200 or 1000 models, of which 5, 40 or 200 are "
         "refined; quick takes minutes, thorough a day of one core.",
+    )
+    state: Literal["unbound", "bound"] = Param(
+        "unbound",
+        title="The bodies were solved",
+        level="expert",
+        help="own: unbound, each alone or in another complex: their surfaces are taken as soft. bound: in the very "
+        "complex that is looked for: how exactly they fit decides.",
     )
     restraint_weight: float = Param(
         1.0,
@@ -187,7 +197,7 @@ class DockingOutputs(Outputs):
     title="Docking of two molecules",
     summary="Builds models of a complex from its parts and from restraints, ranks and clusters them.",
     paper="arXiv:2107.01056",
-    resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=24)),
+    resources=Resources(cores=2, memory="6 GiB", walltime=WALLTIME),
     examples={
         "E2A with HPr, interface residues from NMR": {
             "fixed": "example:structure.docking/E2A.pdb",
@@ -263,6 +273,7 @@ def run_engine(
             models=inputs.models,
             restraint_weight=inputs.restraint_weight,
             fcc_cutoff=inputs.fcc_cutoff,
+            state=inputs.state,
             track=job.track,
         )
         job.log(
@@ -284,6 +295,7 @@ def _run_haddock(
         "ambiguous": [r for r in restraints if r.ambiguous],
         "unambiguous": [r for r in restraints if not r.ambiguous],
         "seed": 1 + job.seed % 9_999_999 if job.seed else 917,
+        "limit": 0.95 * WALLTIME.total_seconds(),
         "say": job.log,
     }
     with tempfile.TemporaryDirectory(prefix="haddock3-") as name:

@@ -148,6 +148,7 @@ def cluster_table(models: Models, measures: Sequence[Capri]) -> Table:
             "cluster": list(groups),
             "models": [len(members) for members in groups.values()],
             "best model": [members[0] + 1 for members in groups.values()],
+            "best score": [round(float(s[0]), 2) for s in scores],
             "mean score of its best four": [round(float(s[:4].mean()), 2) for s in scores],
             "spread": [round(float(s[:4].std()), 2) for s in scores],
             "DockQ of its best model": [round(measures[members[0]].dockq, 3) for members in groups.values()],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import model_validator
@@ -11,7 +10,7 @@ from colonnade.inputs import Param
 from colonnade.job import Job
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Structure3D, Table
 from colonnade.service import Resources, service
-from colonnade.structure.services.docking import EngineInputs, notes, run_engine
+from colonnade.structure.services.docking import WALLTIME, EngineInputs, notes, run_engine
 
 if TYPE_CHECKING:
     from colonnade.structure.affinity import BindingAffinity
@@ -82,7 +81,7 @@ class IntegrativeModelOutputs(Outputs):
     title="Integrative model from crosslinks",
     summary="Screens crosslinks, docks with those that agree, clusters the models and predicts their affinity.",
     paper="arXiv:2107.01056",
-    resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=24)),
+    resources=Resources(cores=2, memory="6 GiB", walltime=WALLTIME),
     examples={
         "E2A with HPr: eight crosslinks, two of them false, and interface residues": {
             "fixed": "example:structure.integrative_model/E2A.pdb",

@@ -1,0 +1,121 @@
+"""`nas.score`: given networks, scored for given images."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import model_validator
+
+from colonnade.inputs import Param
+from colonnade.job import Job
+from colonnade.nas.services.common import PAPER, SOFTWARE, ImageInputs, unavailable
+from colonnade.results import Figure, Outputs, Table
+from colonnade.service import Resources, service
+
+MAX_PROXIED = 200  # networks for which training-free proxies are computed
+
+
+class ScoreInputs(ImageInputs):
+    """Which networks."""
+
+    archs: list[str] = Param(
+        title="Cells", min_length=1, max_length=15_625,
+        help="As NAS-Bench-201 writes them, |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, with the operations none, "
+        "skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.",
+    )  # fmt: skip
+    channels: int = Param(8, title="Channels", ge=1, le=64, help="Of the first stage.")
+    repeats: int = Param(1, title="Repeats", ge=1, le=5, help="Of the cell in a stage.")
+    resolution: int = Param(16, title="Resolution", unit="px", ge=8, le=96)
+    proxies: bool = Param(
+        True, title="Training-free proxies", help="Of the first 200 networks, on a batch of your images."
+    )
+
+    @model_validator(mode="after")
+    def _cells_exist(self) -> ScoreInputs:
+        from colonnade.nas.cells import from_string
+
+        for text in self.archs:
+            from_string(text)
+        return self
+
+
+class ScoreOutputs(Outputs):
+    """What is known of the networks without training."""
+
+    scores: Table
+    plot: Figure
+    cell: Figure
+
+
+@service(
+    "nas.score",
+    title="Score image networks",
+    summary="Predicts how given cells do on your images, with sizes, latency and training-free proxies.",
+    paper=PAPER,
+    resources=Resources(cores=1, memory="4 GiB", walltime=timedelta(minutes=30)),
+    examples={
+        "four cells on hand signs": {
+            "images": "example:nas.score/signs.zip",
+            "archs": [
+                "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+                "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|",
+                "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
+                "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
+            ],
+        }
+    },
+    software=SOFTWARE,
+    unavailable=unavailable,
+    repeatable=False,
+)
+def score(inputs: ScoreInputs, job: Job) -> ScoreOutputs:
+    """Score networks for a data set: predicted accuracy and standing, sizes, measured latency, training-free proxies.
+
+    A cell whose output does not depend on its input is marked as disconnected, and predicted to guess.
+    """
+    import numpy as np
+
+    from colonnade.nas import Architecture, Macro, cells, describe, latency, macs, params, plots, proxies
+    from colonnade.nas.ensemble import carried
+
+    data = inputs.load(job)
+    macro = Macro(inputs.channels, inputs.repeats, inputs.resolution)
+    listed = [Architecture.of(text, macro) for text in inputs.archs]
+    model = carried()
+    predicted = model.predict(listed, describe(data, model.encoder, seed=job.seed % 2**32))
+    grid = np.array([cells.from_index(a.cell) for a in listed])
+    connected = np.array([cells.connected(cell) for cell in grid])
+    chance = 100 / data.classes
+    columns = {
+        "cell": inputs.archs,
+        "connected": connected.tolist(),
+        "accuracy": np.where(connected, predicted.accuracy, chance).round(1).tolist(),
+        "from": np.where(connected, predicted.lower, chance).round(1).tolist(),
+        "to": np.where(connected, predicted.upper, chance).round(1).tolist(),
+        "standing": [round(s, 3) if c else None for s, c in zip(predicted.standing.tolist(), connected, strict=True)],
+        "parameters": params(grid, macro, data.channels, data.classes).tolist(),
+        "multiply-adds": macs(grid, macro, data.channels, data.classes).tolist(),
+    }
+    if len(listed) <= MAX_PROXIED:
+        columns["latency"] = [round(latency(a, data), 3) for a in listed]
+    if inputs.proxies and len(listed) <= MAX_PROXIED:
+        for name in proxies.PROXIES:
+            values = proxies.scores(listed, data, name, job.seed % 2**32)
+            columns[name] = [float(f"{v:.5g}") if np.isfinite(v) else None for v in values.tolist()]
+    elif inputs.proxies:
+        job.log(f"Proxies and latency are left out for more than {MAX_PROXIED} networks")
+    sizes = columns["multiply-adds"]
+    return ScoreOutputs(
+        scores=Table.of(
+            columns,
+            units={"accuracy": "%", "from": "%", "to": "%", "latency": "ms"},
+            title="Networks",
+            caption="Accuracy predicted for a short training, with its 90 % interval; standing in standard deviations "
+            "among networks; proxies of freshly initialised networks, higher is better.",
+        ),
+        plot=Figure.of(
+            plots.agreement(sizes, columns["accuracy"], "multiply-adds", "predicted accuracy (%)", inputs.archs),
+            title="Accuracy against size",
+        ),
+        cell=Figure.of(plots.cell_drawing(listed[0].cell), title="The first cell", caption=inputs.archs[0]),
+    )
