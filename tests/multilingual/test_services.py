@@ -89,6 +89,16 @@ def test_transfer_by_the_control(tmp_path: Path) -> None:
     assert "needs at least 6" in got["notes"] and "too few to rank" in got["notes"]
 
 
+def test_files_are_known_by_content_as_the_gateway_stores_them_without_ending(tmp_path: Path) -> None:
+    from colonnade.multilingual import data, tokens
+
+    for name in ("flores5.tsv", "eng-deu.json", "upos-tests.zip"):
+        (tmp_path / name.split(".")[0]).write_bytes((EXAMPLES / name).read_bytes())
+    assert len(data.read_aligned(tmp_path / "flores5")) == 100
+    assert len(tokens.load_tokenizer(tmp_path / "eng-deu").vocabulary) == 1200
+    assert len(data.read_texts(tmp_path / "upos-tests")) == 6
+
+
 def test_files_that_do_not_fit(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "text.zip", "w") as archive:
         archive.writestr("deu.txt", "eins\nzwei\n")

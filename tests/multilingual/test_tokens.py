@@ -55,7 +55,7 @@ def test_tokenizers_of_both_kinds_are_read(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(MultilingualError, match=r"'x.json' is no tokenizer.json"):
         tokens.load_tokenizer(tmp_path / "x.json")
-    (tmp_path / "x.model").write_text("{}")
+    (tmp_path / "x.model").write_text("none")
     with pytest.raises(MultilingualError, match=r"'x.model' is no SentencePiece model"):
         tokens.load_tokenizer(tmp_path / "x.model")
     with pytest.raises(MultilingualError, match="size is 5000; SentencePiece cannot"):

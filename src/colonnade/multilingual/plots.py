@@ -67,28 +67,30 @@ def curves(layers: Sequence[int], values: Mapping[str, Sequence[float]], y: str,
     return _layout(figure, "layer (0: embeddings)", y)
 
 
-def bars(values: Mapping[str, Interval], x: str, control: Mapping[str, float] | None = None) -> go.Figure:
+def bars(
+    values: Mapping[str, Interval], x: str, control: Mapping[str, float] | None = None, name: str = "control"
+) -> go.Figure:
     """Horizontal bars with intervals, and a mark for a control on each."""
     names = list(values)
     figure = go.Figure(
         go.Bar(
             y=names,
-            x=[values[name].value for name in names],
+            x=[values[one].value for one in names],
             orientation="h",
             marker_color=INK,
             name=x,
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [values[name].high - values[name].value for name in names],
-                "arrayminus": [values[name].value - values[name].low for name in names],
+                "array": [values[one].high - values[one].value for one in names],
+                "arrayminus": [values[one].value - values[one].low for one in names],
             },
         )
     )
     if control:
-        marks = [control[name] for name in names]
+        marks = [control[one] for one in names]
         marker = {"color": RED, "symbol": "line-ns-open", "size": 14, "line": {"width": 3}}
-        figure.add_scatter(y=names, x=marks, mode="markers", name="control", marker=marker)
+        figure.add_scatter(y=names, x=marks, mode="markers", name=name, marker=marker)
     figure.update_yaxes(autorange="reversed")
     return _layout(figure, x, "", height=max(320, 26 * len(names) + 130))
 

@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "lines": ["read_lines"],
         "parallel": ["Parallel", "read_bible", "read_ntrex", "read_parallel", "read_sib_parallel", "read_tatoeba"],
         "questions": ["Question", "read_squad"],
-        "tagged": ["TaggedSentence", "read_conllu", "read_tagged", "read_wikiann", "to_bio"],
+        "tagged": ["TaggedSentence", "read_conllu", "read_tagged", "read_wikiann", "read_words", "to_bio"],
     },
 )

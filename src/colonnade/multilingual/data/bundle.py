@@ -24,7 +24,7 @@ def read_aligned(path: Path) -> Parallel:
     Raises:
         MultilingualError: unequal numbers of lines, an unknown language, or a file that is neither.
     """
-    if path.suffix.lower() == ".zip":
+    if zipfile.is_zipfile(path):  # by content: an uploaded file is stored without its ending
         return from_zip(path, read_parallel)
     found = _table(path)
     return Parallel(found).clean()
@@ -36,7 +36,7 @@ def read_texts(path: Path) -> dict[str, list[str]]:
     Raises:
         MultilingualError: an unknown language, or a file that is neither.
     """
-    if path.suffix.lower() == ".zip":
+    if zipfile.is_zipfile(path):  # by content: an uploaded file is stored without its ending
         found = from_zip(path, lambda files: {code: read_lines(file) for code, file in files.items()})
     else:
         found = _table(path)

@@ -82,6 +82,16 @@ def read_tagged(path: Path) -> list[TaggedSentence]:
     return found
 
 
+def read_words(path: Path) -> list[TaggedSentence]:
+    """CoNLL-U or lines of word and tag, whichever the file holds: ten tab-separated cells in a line make it CoNLL-U.
+
+    Raises:
+        MultilingualError: as the two readers.
+    """
+    first = next((line for line in read_text(path).split("\n") if line.strip() and not line.startswith("#")), "")
+    return read_conllu(path) if first.count("\t") >= 9 else read_tagged(path)
+
+
 def read_wikiann(path: Path) -> tuple[list[TaggedSentence], tuple[str, ...]]:
     """WikiANN (PAN-X): `lang:word<tab>tag`; spans as BIO whatever they came as, with a note when they were changed.
 

@@ -78,7 +78,7 @@ def audit(inputs: AuditInputs, job: Job) -> AuditOutputs:
     chart.update_layout(xaxis_title="characters a piece (more is better)", height=max(320, 26 * len(rows) + 130))
     chart.update_yaxes(autorange="reversed")
     worst = max(rows, key=lambda row: row.parity or -row.characters)
-    best = f"{len(found.warnings)} of {len(rows)} languages are hardly covered. " if found.warnings else ""
+    best = f"{len(found.warnings)} of {len(rows)} languages are not well covered. " if found.warnings else ""
     price = f"{worst.language} pays most: {worst.characters:.2f} characters a piece"
     price += f", {worst.parity:.2f} times the pieces of {names[0]}." if worst.parity else "."
     return AuditOutputs(

@@ -26,7 +26,7 @@ class SimilarityInputs(ModelInputs):
     """Aligned sentences, an encoder, and the measure."""
 
     text: AlignedFile = Param(title="Aligned sentences", help=ALIGNED_HELP)
-    sentences: int = Param(500, title="Sentences", ge=10, le=5000, help="The first so many are taken.")
+    sentences: int = Param(500, title="Sentences", ge=20, le=5000, help="The first so many are taken.")
     measure: Literal["cka", "anc"] = Param(
         "cka",
         title="Measure",
@@ -69,7 +69,7 @@ def similarity(inputs: SimilarityInputs, job: Job) -> SimilarityOutputs:
     The tree joins languages that the encoder represents alike; its agreement with URIEL's family and syntactic
     distances is a rank correlation with a permutation test. The table shows what taking out the language does: accuracy
     of a linear probe of it, and P@1 of retrieval, before and after centring, LSAR, LIR and erasure. All four are
-    fitted on the sentences they are judged on, without their alignment.
+    fitted on the first half of the sentences, without their alignment, and judged on the other.
     """
     import numpy as np
 
@@ -125,11 +125,13 @@ def _neutral(vectors, layer: int) -> Table:  # type: ignore[no-untyped-def]
     from colonnade.multilingual.analyse import LIR, LSAR, Centring, Erasure, language_probe
 
     codes = list(vectors)
+    half = len(vectors[codes[0]]) // 2
+    fit, judged = ({code: one[part] for code, one in vectors.items()} for part in (slice(half), slice(half, None)))
     ways = {"as it is": None, "centring": Centring, "LSAR": LSAR, "LIR": LIR, "erasure": Erasure}
     rows: dict[str, list[object]] = {"space": [], "language probe": [], "chance": [], "P@1": []}
     for name, way in ways.items():
-        fitted = way.fit(vectors) if way else None
-        now = {code: fitted.transform(one, code) if fitted else one for code, one in vectors.items()}
+        fitted = way.fit(fit) if way else None
+        now = {code: fitted.transform(one, code) if fitted else one for code, one in judged.items()}
         probe, chance = language_probe(now)
         hits = [(retrieve(now[a], now[b])[0] == np.arange(len(now[a]))).mean() for a in codes for b in codes if a != b]
         for column, value in zip(rows, (name, rounded(probe), rounded(chance), rounded(np.mean(hits))), strict=True):
@@ -137,5 +139,6 @@ def _neutral(vectors, layer: int) -> Table:  # type: ignore[no-untyped-def]
     return Table.of(
         rows,
         title=f"Taking the language out, layer {layer}",
-        caption="language probe: held-out accuracy of a linear classifier of it; P@1: mean of all directions.",
+        caption="language probe: held-out accuracy of a linear classifier of it; P@1: mean of all directions."
+        " Fitted on the first half of the sentences, judged on the other.",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import model_validator
@@ -143,7 +142,10 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
         ),
         scores=Figure.of(
             plots.bars(
-                {row.language: row.score for row in rows}, "accuracy", {row.language: row.majority for row in rows}
+                {row.language: row.score for row in rows},
+                "accuracy",
+                {row.language: row.majority for row in rows},
+                "majority",
             ),
             title="Scores, and the majority's as a mark",
         ),
@@ -154,21 +156,17 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
 
 
 def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
-    from colonnade.multilingual.data import read_conllu, read_sib, read_tagged, read_xnli
+    from colonnade.multilingual.data import read_sib, read_words, read_xnli
     from colonnade.multilingual.data.bundle import from_zip
     from colonnade.multilingual.data.classes import Labelled
-
-    def tagged(path: Path) -> Any:
-        return read_conllu(path) if path.suffix.lower() == ".conllu" else read_tagged(path)
 
     def head(one: Any, n: int) -> Any:
         if isinstance(one, Labelled):
             return Labelled(one.texts[:n], one.labels[:n], None if one.pairs is None else one.pairs[:n])
         return one[:n]
 
-    read: Any = {"tags": tagged, "classes": read_sib, "pairs": read_xnli}[inputs.task]
-    named = inputs.train.path if inputs.train.path.suffix else inputs.train.path.with_suffix("")
-    train = read_conllu(named) if inputs.task == "tags" and inputs.train.name.endswith(".conllu") else read(named)
+    read: Any = {"tags": read_words, "classes": read_sib, "pairs": read_xnli}[inputs.task]
+    train = read(inputs.train.path)
     tests = from_zip(inputs.tests.path, lambda files: {code: read(path) for code, path in files.items()})
     return head(train, inputs.train_sentences), {c: head(one, inputs.test_sentences) for c, one in tests.items()}
 

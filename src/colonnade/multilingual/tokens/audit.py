@@ -54,9 +54,10 @@ class LanguageAudit:
         """A sentence when the vocabulary hardly covers the script."""
         if self.unknown <= WARN_UNKNOWN:
             return ""
+        remedy = "" if self.script == "LATIN" else f"romanise the {self.script.title()} script or "
         return (
             f"{self.language}: {100 * self.unknown:.0f} % of its pieces are unknown to this vocabulary; "
-            f"romanise the {self.script.title()} script or extend the vocabulary before using it."
+            f"{remedy}extend the vocabulary before using it."
         )
 
 

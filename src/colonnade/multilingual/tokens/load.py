@@ -27,7 +27,9 @@ def load_tokenizer(path: Path, name: str = "") -> Tokens:
     Raises:
         MultilingualError: it is neither.
     """
-    return _from_model(path, name or path.name) if path.suffix == ".model" else _from_json(path, name or path.name)
+    with path.open("rb") as stream:  # by content: an uploaded file is stored without its ending
+        written = stream.read(64).lstrip().startswith(b"{")
+    return _from_json(path, name or path.name) if written else _from_model(path, name or path.name)
 
 
 def of(tokenizer: Any, name: str = "tokenizer") -> Tokens:
