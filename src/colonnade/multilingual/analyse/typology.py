@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -85,16 +85,21 @@ def nearest(target: str, sources: Sequence[str], kinds: Sequence[str] = DISTANCE
 
 def available() -> bool:
     """Whether lang2vec, whose files are read, is installed."""
-    return find_spec("lang2vec") is not None
+    try:
+        metadata.distribution("lang2vec")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 @cache
 def _load(kind: str) -> _Vectors:
-    spec = find_spec("lang2vec")
-    if spec is None or spec.origin is None:
-        raise MultilingualError("typological distances need lang2vec; pip install 'colonnade[multilingual]'")
-    file = Path(spec.origin).parent / "data" / f"{_FILES.get(kind, 'feature_predictions')}.npz"
-    with np.load(file, allow_pickle=False) as stored:
+    # Found by its distribution: a script of the same name lies beside the `colonnade` command and hides the package.
+    try:
+        place = metadata.distribution("lang2vec").locate_file("lang2vec/data")
+    except metadata.PackageNotFoundError:
+        raise MultilingualError("typological distances need lang2vec; pip install 'colonnade[multilingual]'") from None
+    with np.load(Path(str(place)) / f"{_FILES.get(kind, 'feature_predictions')}.npz", allow_pickle=False) as stored:
         names, rows = stored["feats"].tolist(), {str(code): i for i, code in enumerate(stored["langs"])}
         values = stored["data"][:, :, 0]
     kept = [i for i, name in enumerate(names) if name.startswith(_PREFIXES.get(kind, ""))]
