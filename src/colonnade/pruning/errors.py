@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from functools import partial
+
+from colonnade import checks
 
 
 class PruningError(ValueError):
@@ -14,35 +15,6 @@ class MissingEngine(PruningError):
     """An export target or a carried model needs a package that is not installed."""
 
 
-def between(field: str, value: float, low: float, high: float, unit: str = "") -> None:
-    """Refuse `value` outside [low, high], also when it is not a number.
-
-    Raises:
-        PruningError: names field, value and allowed range.
-    """
-    if not low <= value <= high:
-        raise PruningError(f"{field} must be from {low:g} to {high:g}{unit and ' ' + unit}, but is {value:g}.")
-
-
-def one_of(field: str, value: object, allowed: tuple[object, ...]) -> None:
-    """Refuse a `value` that is not among `allowed`.
-
-    Raises:
-        PruningError: names field, value and the choices.
-    """
-    if value not in allowed:
-        raise PruningError(f"{field} must be one of {', '.join(map(str, allowed))}, but is {value!r}.")
-
-
-def engine(module: str, extra: str = "pruning") -> Any:
-    """Import an optional engine.
-
-    Raises:
-        MissingEngine: it is not installed; names the extra that brings it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingEngine(
-            f"{module} is not installed; install it with: pip install 'colonnade[{extra}]' ({error})."
-        ) from None
+between = partial(checks.between, PruningError)
+one_of = partial(checks.one_of, PruningError)
+engine = partial(checks.engine, MissingEngine, "pruning")
