@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from colonnade.pruning import (
     to_onnx,
     to_openvino,
 )
-from colonnade.pruning import errors as pruning_errors
 
 from .conftest import random_model, random_texts
 
@@ -80,7 +80,7 @@ def test_a_target_that_is_not_installed_is_named_with_its_extra(
     def absent(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(pruning_errors.importlib, "import_module", absent)
+    monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(
         MissingEngine, match=r"onnx is not installed; install it with: pip install 'colonnade\[pruning-export\]'"
     ):
