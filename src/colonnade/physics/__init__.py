@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "jets": ["JetSettings", "make_jets"],
         "metrics": ["auc", "rejection", "roc"],
         "models": ["MODELS", "build"],
-        "multitask": ["pretrain"],
+        "multitask": ["pretrain", "shared_weights"],
         "official": ["to_npz"],
         "schema": ["NAMES"],
         "shards": ["Dataset"],
