@@ -3,8 +3,8 @@
     python benchmarks/shared_network.py FOLDER [--events 400] [--budget 5] [--seeds 4] [--datasets belle,airshower]
 
 New events of each set (seed 1234, which the shared weights never saw) are generated in FOLDER; `graphnet` is tuned
-on the first of them for the budget, from fresh and from shared weights, and measured on 1,500 others (eos and spinodal: 400).
-Each seed takes other training events. Prints means over the seeds with their standard errors.
+on the first of them for the budget, from fresh and from shared weights, and measured on 1,500 others (eos and
+spinodal: 400). Each seed takes other training events. Prints means over the seeds with their standard errors.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Train the graph network that `colonnade.physics` carries for all five data sets together.
 
-    python scripts/train_physics_shared.py FOLDER [--rounds 1500]
+    python scripts/train_physics_shared.py FOLDER [--rounds 450]
 
-Generates the events in FOLDER unless they are there (seed 77), trains on them (seed 0) for about ten minutes of one
+Generates the events in FOLDER unless they are there (seed 77), trains on them (seed 0) for about five minutes of one
 core, and writes src/colonnade/physics/weights/shared-graphnet.safetensors.
 """
 
@@ -24,7 +24,7 @@ SEED = 77
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--rounds", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=450)
     told = parser.parse_args()
     torch.set_num_threads(1)
     data = {}

@@ -35,7 +35,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "shards": ["Dataset"],
         "showers": ["ShowerSettings", "air_showers"],
         "symmetry": ["infrared_safety", "invariances"],
-        "training": ["evaluate", "fit", "load_model"],
+        "training": ["carried_tagger", "evaluate", "fit", "load_model"],
         "user_jets": ["read_jets"],
     },
 )
