@@ -16,6 +16,7 @@ RULES = {
     "64 rows": {"rows": 64},
     "16 rows": {"rows": 16},
     "first row": {"rows": 1},
+    "relative": {"score": "relative", "rows": 16, "protect": [7, 8, 9, 10]},
     "random": {"score": "random"},
     "top-k": {"rule": "topk", "keep_rates": [0.8, 0.5, 0.3]},
 }

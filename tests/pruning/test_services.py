@@ -117,7 +117,11 @@ def test_a_small_profile(tmp_path: Path) -> None:
     [
         ("pruning.classify", {}, "at least one text is needed, in text or as file"),
         ("pruning.classify", {"text": "a", "dial": 5}, "dial must be from 0 to 4, but is 5"),
-        ("pruning.classify", {"text": "a", "model": "bert"}, "model must be one of 'demo'"),
+        (
+            "pruning.classify",
+            {"text": "a", "model": "bert"},
+            "model must be one of 'demo', 'minilm-reviews' or 'minilm-sentences'",
+        ),
         ("pruning.train", {}, "table is required"),
         ("pruning.profile", {"width": 100, "heads": 12}, r"width must be a multiple of heads \(12\), but is 100"),
         ("pruning.profile", {"layers": 24, "width": 1024, "heads": 16, "batch": 4}, "one dense pass would take"),
