@@ -49,7 +49,8 @@ def ours(model, texts, batch, order, dial):
 
 
 def race_on(bench, case, args):
-    cut, batch, count = CASES[case]
+    cut, batch, usual = CASES[case]
+    count = args.texts or usual
     corpus, tokenizer = load_corpus(case, bench.data), load_tokenizer(bench.base)
     chosen = np.random.default_rng(0).permutation(len(corpus.test))[:count]
     texts = encode(tokenizer, [corpus.test[k][0] for k in chosen], cut)
@@ -87,6 +88,7 @@ def race_on(bench, case, args):
 def main():
     arguments = parser(__doc__)
     arguments.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
+    arguments.add_argument("--texts", type=int, default=None, help="how many, in place of each case's own number")
     arguments.add_argument("--accuracy", type=int, default=0, help="also test on so many test texts (minutes)")
     args = arguments.parse_args()
     bench = opened(args)
