@@ -29,7 +29,7 @@ def main():
     if bench is None:
         return
     corpus, tokenizer = load_corpus("reviews", bench.data), load_tokenizer(bench.base)
-    model, how = bench.pruned("reviews", [text for text, _ in corpus.train[::40]], args.target)
+    model, how = bench.pruned([text for text, _ in corpus.train[::40]], args.target)
     print(how)
     reviews = [text for text, _ in corpus.test[::100]]
     for form in args.engines:

@@ -1,8 +1,8 @@
 """Texts a second, one thread: transformers' padded SDPA, the same sorted by length, and ours dense and pruned.
 
-    python benchmarks/against_padded_transformers.py --data FOLDER [--accuracy 500]
+    python benchmarks/against_padded_transformers.py --data FOLDER [--adapter minilm-sentences] [--accuracy 500]
 
-Real texts and the adapters that come along (else thresholds calibrated without training). The reviews of `imdb` have
+Real texts, and an adapter that comes along (else thresholds calibrated without training). The reviews of `imdb` have
 the lengths that reviews have; those of `reviews` are nearly all longer than the cut.
 All ways run in turn in one process; medians of CPU time. The sorted baseline tells what unpadding gains from what
 pruning gains; ours dense, what the last layer's shortcut and packing gain.
@@ -55,7 +55,7 @@ def race_on(bench, case, args):
     chosen = np.random.default_rng(0).permutation(len(corpus.test))[:count]
     texts = encode(tokenizer, [corpus.test[k][0] for k in chosen], cut)
     unlabelled = [text for text, _ in (corpus.train or corpus.test)][:: max(1, len(corpus.train or corpus.test) // 64)]
-    model, how = bench.pruned(case, unlabelled, args.target)
+    model, how = bench.pruned(unlabelled, args.target)
     eager = bench.plain().config.model_type == "mpnet"  # which transformers runs in no other way
     plain = bench.plain(attn_implementation="eager" if eager else "sdpa")
     given, by_length = list(range(count)), sorted(range(count), key=lambda k: -texts.lengths[k])
@@ -63,7 +63,7 @@ def race_on(bench, case, args):
         "transformers, padded": peer(plain, texts, batch, given),
         "transformers, sorted by length": peer(plain, texts, batch, by_length),
         "ours, every token": ours(model, texts, batch, given, 0.0),
-        "ours, pruned": ours(model, texts, batch, given, 1.0),
+        "ours, pruned": ours(model, texts, batch, given, bench.dial),
     }
     timed = race(ways, args.rounds, clock=time.process_time)
     gained = ratio(count_survivors(model, texts).numpy(), texts.lengths, Shape.of(model.encoder.config))

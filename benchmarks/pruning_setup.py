@@ -12,8 +12,6 @@ from transformers import AutoModelForSequenceClassification
 from colonnade.pruning import calibrate, encode, load_tokenizer, minilm_folder, prune, zoo
 from colonnade.pruning.adapters import load_adapter, quiet_loading
 
-TASKS = {"reviews": "reviews", "imdb": "reviews", "polarity": "sentences"}  # corpus: adapter that was trained for it
-
 
 @dataclass
 class Bench:
@@ -22,23 +20,26 @@ class Bench:
     Attributes:
         data: folder of the corpora.
         base: folder of the base model.
-        trained: adapters of that base by task; none for another base than all-MiniLM-L6-v2.
+        adapter: name of the carried adapter of that base, or None.
+        dial: scales the thresholds.
     """
 
     data: Path
     base: Path
-    trained: bool
+    adapter: str | None
+    dial: float
 
     def plain(self, **settings):
         """The base model with a new head, as transformers runs it."""
         with quiet_loading():
             return AutoModelForSequenceClassification.from_pretrained(self.base, **settings).eval()
 
-    def pruned(self, corpus, texts, target):
-        """A pruned model for a corpus, and how it came about: the carried adapter, else thresholds from `texts`."""
-        adapter = zoo.ADAPTERS.get(f"minilm-{TASKS[corpus]}")
-        if self.trained and adapter is not None:
-            return load_adapter(adapter, self.base), f"trained adapter {adapter.stem}"
+    def pruned(self, texts, target):
+        """A pruned model, and how it came about: the carried adapter, else thresholds from `texts`."""
+        if self.adapter is not None:
+            model = load_adapter(zoo.ADAPTERS[self.adapter], self.base)
+            model.set_dial(self.dial)
+            return model, f"trained adapter {self.adapter}, dial {self.dial:g}"
         tokenizer = load_tokenizer(self.base)
         model = prune(self.plain(), score="relative", protect=[tokenizer.sep_token_id])
         found = calibrate(model, encode(tokenizer, texts, 512), target)
@@ -51,7 +52,8 @@ def parser(text: str) -> argparse.ArgumentParser:
     shared = Path(__file__).parents[2] / "shared" / "data" / "text"
     made.add_argument("--data", type=Path, default=shared, help="folder of the corpora")
     made.add_argument("--base", type=Path, default=None, help="folder of another base model than all-MiniLM-L6-v2")
-    made.add_argument("--untrained", action="store_true", help="calibrated thresholds also where an adapter is there")
+    made.add_argument("--adapter", choices=list(zoo.ADAPTERS), help="a trained one; else thresholds are calibrated")
+    made.add_argument("--dial", type=float, default=1.0, help="scales the thresholds of the adapter")
     made.add_argument("--target", type=float, default=2.7, help="FLOPs ratio that thresholds are calibrated for")
     made.add_argument("--rounds", type=int, default=7)
     return made
@@ -68,4 +70,4 @@ def opened(args: argparse.Namespace) -> Bench | None:
     except ValueError as error:
         print(f"skipped: {error}")
         return None
-    return Bench(args.data, base, args.base is None and not args.untrained)
+    return Bench(args.data, base, args.adapter, args.dial)

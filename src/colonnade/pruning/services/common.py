@@ -20,10 +20,10 @@ PAPER = "arXiv:2107.00910"
 SOFTWARE = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 ZIP, ONNX, MARKDOWN, CSV = "application/zip", "application/octet-stream", "text/markdown", "text/csv"
 MAX_TEXTS = 20_000
-ModelName = Literal["demo", "minilm-reviews", "minilm-sentences"]
+ModelName = Literal["demo", "minilm-sentences"]
 MODEL_HELP = (
-    "All know sentiment in film reviews. demo: small, comes along. minilm-sentences and minilm-reviews: adapters of "
-    "all-MiniLM-L6-v2, better; they need the extra pruning-models."
+    "Both know sentiment in film reviews. demo: small, comes along. minilm-sentences: an adapter of all-MiniLM-L6-v2, "
+    "better; it needs the extra pruning-models."
 )
 
 
