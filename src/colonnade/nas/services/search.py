@@ -67,7 +67,7 @@ class RankOutputs(Outputs):
             "max_params": 50_000,
             "refine": 8,
         },
-        "hand signs, inverted residual blocks": {
+        "inverted residual blocks": {
             "images": "example:nas.search/signs.zip",
             "space": "mobilenet",
             "max_params": 50_000,
