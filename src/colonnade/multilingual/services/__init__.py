@@ -3,6 +3,7 @@
 from colonnade.multilingual.services import (
     audit,
     catalogue,
+    pretrain,
     retrieval,
     similarity,
     transfer,
@@ -10,4 +11,4 @@ from colonnade.multilingual.services import (
     word_align,
 )
 
-__all__ = ["audit", "catalogue", "retrieval", "similarity", "transfer", "typology", "word_align"]
+__all__ = ["audit", "catalogue", "pretrain", "retrieval", "similarity", "transfer", "typology", "word_align"]
