@@ -38,7 +38,9 @@ def main():
     parser.add_argument("--settings", nargs="*", default=["original", "monolingual"], choices=list(SETTINGS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--vocabulary", type=int, default=2048)
-    parser.add_argument("--shape", nargs=4, type=int, default=[12, 64, 1, 256], help="layers, hidden, heads, feedforward")
+    parser.add_argument(
+        "--shape", nargs=4, type=int, default=[12, 64, 1, 256], help="layers, hidden, heads, feedforward"
+    )
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -78,7 +80,9 @@ def run(name, seed, lines, held, tokenizer, plan, out):
             done = judge(model.eval(), made, sentences=200, words=200) if step % 500 == 0 else None
             model.train()
             said = f" {done.score:.4f} {[round(x, 3) for x in done.retrieval]}" if done else ""
-            print(f"{name} {seed} step {step} loss {loss:.3f} CPU-s {time.process_time() - begun:.0f}{said}", flush=True)
+            print(
+                f"{name} {seed} step {step} loss {loss:.3f} CPU-s {time.process_time() - begun:.0f}{said}", flush=True
+            )
 
     state = None
     if kept.exists():

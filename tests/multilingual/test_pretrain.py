@@ -89,7 +89,9 @@ def test_masking_shares() -> None:
     free = rng.random(len(ids)) < 0.9
     seen, where, labels = mask(ids, free, np.full(len(ids), 4), np.arange(1000, 2000), rng)
     n = int(free.sum())
-    assert free[where].all() and (ids[where] == labels).all() and (np.delete(seen, where) == np.delete(ids, where)).all()
+    assert (
+        free[where].all() and (ids[where] == labels).all() and (np.delete(seen, where) == np.delete(ids, where)).all()
+    )
     assert abs(len(where) - 0.15 * n) < 4 * (n * 0.15 * 0.85) ** 0.5
     k, fates = len(where), [(seen[where] == 4).sum(), (seen[where] >= 1000).sum(), (seen[where] == labels).sum()]
     for count, p in zip(fates, (0.8, 0.1, 0.1), strict=True):

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "adapters": ["Adapted", "Bottleneck", "Coupling"],
         "aligning": ["Mapped", "align_by_contrast", "align_by_procrustes"],
         "continued": ["continue_pretraining", "masked_loss"],
+        "methods": ["ALIGNING", "LEARNING", "Outcome", "align_language", "hits", "learn_language"],
         "lora": ["add_lora", "merge_lora"],
         "pipeline": ["Diagnosis", "diagnose", "recommend"],
         "romanise": ["romanise"],

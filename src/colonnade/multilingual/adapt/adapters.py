@@ -46,7 +46,8 @@ class Coupling(nn.Module):
             raise MultilingualError(f"hidden is {hidden}; an invertible adapter needs an even width")
         half = hidden // 2
         self.first, self.second = (
-            nn.Sequential(nn.Linear(half, max(1, half // 2)), nn.ReLU(), nn.Linear(max(1, half // 2), half)) for _ in "ab"
+            nn.Sequential(nn.Linear(half, max(1, half // 2)), nn.ReLU(), nn.Linear(max(1, half // 2), half))
+            for _ in "ab"
         )
         for part in (self.first, self.second):
             last = part[2]

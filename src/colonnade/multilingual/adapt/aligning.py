@@ -16,7 +16,7 @@ from colonnade.multilingual.errors import MultilingualError, enough
 
 
 class Mapped(Encoder):
-    """An encoder whose sentence vectors of one language are centred and rotated onto another's; for that language's text."""
+    """An encoder for text of one language, whose vectors it centres and rotates onto another language's."""
 
     def __init__(self, encoder: Encoder, maps: dict[int, tuple[FloatArray, FloatArray, FloatArray]]) -> None:
         super().__init__()

@@ -120,7 +120,9 @@ def _loss(model: Any, rows: Sequence[Sequence[int]], specials: Specials, rng: np
     base = getattr(base, "model", base) if not hasattr(base, "embeddings") else base
     head = getattr(model, "cls", None) or getattr(model, "lm_head", None)
     if head is None:
-        raise MultilingualError(f"{type(model).__name__} has no masked-language-model head; continued pretraining needs one")
+        raise MultilingualError(
+            f"{type(model).__name__} has no masked-language-model head; continued pretraining needs one"
+        )
     states = base(input_ids=torch.from_numpy(seen), attention_mask=attention).last_hidden_state
     picked = states.reshape(-1, states.shape[-1])[torch.from_numpy(where)]
     return torch.nn.functional.cross_entropy(head(picked), torch.from_numpy(labels))

@@ -66,7 +66,9 @@ def recommend(found: Diagnosis, *, pairs: int, lines: int = 0, head: bool = Fals
     row = found.audit
     if row is not None and row.unknown > WARN_UNKNOWN:
         script = row.script.title()
-        steps.append(("romanise", f"{row.unknown:.0%} of the pieces are unknown: the vocabulary lacks the {script} script"))
+        steps.append(
+            ("romanise", f"{row.unknown:.0%} of the pieces are unknown: the vocabulary lacks the {script} script")
+        )
     if row is not None and row.parity is not None and row.parity > MANY_PIECES and head and lines >= 100:
         steps.append(("vocabulary", f"it takes {row.parity:.2f} times the pieces of {found.reference}"))
     if found.p1.value >= KNOWN:
@@ -79,7 +81,9 @@ def recommend(found: Diagnosis, *, pairs: int, lines: int = 0, head: bool = Fals
     elif pairs >= 20:
         steps.append(("procrustes", f"{pairs} translations are too few for training, and enough for a rotation"))
     if not steps:
-        steps.append(("nothing", "there is too little text to learn from; bring 20 translations, or 100 lines and a head"))
+        steps.append(
+            ("nothing", "there is too little text to learn from; bring 20 translations, or 100 lines and a head")
+        )
     return steps
 
 

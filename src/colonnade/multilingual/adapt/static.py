@@ -1,8 +1,8 @@
 """Static vectors of a vocabulary from raw text: where pieces are alike in use, their vectors are near.
 
-FOCUS and WECHSEL use fastText for this. Positive pointwise mutual information, smoothed and factored by a truncated SVD,
-is the closed form of what skip-gram does (Levy and Goldberg 2014; context smoothing 0.75, Levy et al. 2015): it needs no
-further engine and has no random weights. Own vectors can be given in their place.
+FOCUS and WECHSEL use fastText for this. Here it is positive pointwise mutual information, factored by a truncated SVD:
+nearly what skip-gram factors implicitly (Levy and Goldberg 2014; context smoothing 0.75, Levy et al. 2015), without a
+further engine and without random weights. Own vectors can be given in their place.
 """
 
 from __future__ import annotations

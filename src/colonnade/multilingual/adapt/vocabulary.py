@@ -68,7 +68,9 @@ def renew_embeddings(
     """
     one_of("method", method, METHODS)
     if len(old) != len(old_pieces):
-        raise MultilingualError(f"there are {len(old)} vectors but {len(old_pieces)} pieces; one tokenizer is another model's")
+        raise MultilingualError(
+            f"there are {len(old)} vectors but {len(old_pieces)} pieces; one tokenizer is another model's"
+        )
     place = {piece: index for index, piece in enumerate(old_pieces)}
     pairs = [(i, place[piece]) for i, piece in enumerate(new_pieces) if piece in place]
     copied = np.zeros(len(new_pieces), bool)
@@ -193,7 +195,9 @@ def extend(tokenizer: Any, lines: Sequence[str], count: int = 500, least: int = 
     between("count", count, 1, 100_000)
     found = Counter(word for line in lines for word in line.split() if word.isalpha())
     words = [word for word, times in found.items() if times >= least]
-    cut = {word: one.ids for word, one in zip(words, tokenizer.encode_batch(words, add_special_tokens=False), strict=True)}
+    cut = {
+        word: one.ids for word, one in zip(words, tokenizer.encode_batch(words, add_special_tokens=False), strict=True)
+    }
     saved = {word: found[word] * (len(ids) - 1) for word, ids in cut.items() if len(ids) > 1}
     chosen = sorted(saved, key=lambda word: (-saved[word], word))[:count]
     larger = Tokenizer.from_str(tokenizer.to_str())

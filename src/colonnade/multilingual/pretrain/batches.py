@@ -121,7 +121,9 @@ def mask(
     return seen, where, labels
 
 
-def assemble(objective: str, sentences: Sequence[Sentence], plan: Plan, alphabet: IntArray, key: Sequence[int]) -> Batch:
+def assemble(
+    objective: str, sentences: Sequence[Sentence], plan: Plan, alphabet: IntArray, key: Sequence[int]
+) -> Batch:
     """Pack sentences and choose what to predict; `key` seeds the masking."""
     rows = pack([len(one.ids) for one in sentences], plan.width)
     shape = (len(rows), plan.width)

@@ -31,7 +31,13 @@ class Specials:
             MultilingualError: it lacks one.
         """
         found = []
-        for names in (("[PAD]", "<pad>"), ("[UNK]", "<unk>"), ("[CLS]", "<s>"), ("[SEP]", "</s>"), ("[MASK]", "<mask>")):
+        for names in (
+            ("[PAD]", "<pad>"),
+            ("[UNK]", "<unk>"),
+            ("[CLS]", "<s>"),
+            ("[SEP]", "</s>"),
+            ("[MASK]", "<mask>"),
+        ):
             ids = [tokenizer.token_to_id(name) for name in names if tokenizer.token_to_id(name) is not None]
             if not ids:
                 raise MultilingualError(f"the tokenizer has no piece {' or '.join(names)}; masked models need it")
@@ -94,8 +100,8 @@ class Corpus:
             enough(f"lines of {one.name}", len(one), 1, "pretraining")
             if len(one.ids) and int(one.ids.max()) >= self.vocabulary:
                 raise MultilingualError(
-                    f"{one.name} has id {int(one.ids.max())}, but the vocabulary ends at {self.vocabulary - 1}: it was cut "
-                    "by the tokenizer of another model"
+                    f"{one.name} has id {int(one.ids.max())}, but the vocabulary ends at {self.vocabulary - 1}: it was "
+                    "cut by the tokenizer of another model"
                 )
         for i, j in self.parallel:
             if len(self.languages[i]) != len(self.languages[j]):
@@ -142,7 +148,9 @@ def relabelled(corpus: Corpus, table: IntArray) -> Corpus:
         MultilingualError: the table is no bijection of the vocabulary.
     """
     if len(table) != corpus.vocabulary or len(np.unique(table)) != len(table):
-        raise MultilingualError("the table is no bijection: every id of the vocabulary must get another one's place once")
+        raise MultilingualError(
+            "the table is no bijection: every id of the vocabulary must get another one's place once"
+        )
 
     def moved(one: Written) -> Written:
         specials = Specials(*(int(table[index]) for index in vars(one.specials).values()))

@@ -1,4 +1,4 @@
-"""A pretrained model as a folder that any Hugging Face program reads: config.json, model.safetensors, tokenizer.json."""
+"""A pretrained model as a folder that Hugging Face programs read: config.json, model.safetensors, tokenizer.json."""
 
 from __future__ import annotations
 

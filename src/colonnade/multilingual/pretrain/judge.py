@@ -89,9 +89,7 @@ def _f1(x: Sequence[FloatArray], y: Sequence[FloatArray], inverted: bool) -> flo
     return 2 * hit / max(found + true, 1)
 
 
-def _vectors(
-    model: PackedBert, text: Written, lines: Sequence[int]
-) -> tuple[list[FloatArray], list[list[FloatArray]]]:
+def _vectors(model: PackedBert, text: Written, lines: Sequence[int]) -> tuple[list[FloatArray], list[list[FloatArray]]]:
     """By layer: means over the pieces of lines (n, d), and the states of their pieces without special ones."""
     width = model.plan.width
     means: list[list[FloatArray]] = []

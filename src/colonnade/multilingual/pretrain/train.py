@@ -80,7 +80,9 @@ def train(
         optimiser.step()
         losses[step] = loss.item()
         if not np.isfinite(losses[step]):
-            raise MultilingualError(f"the loss is no number at step {step + 1}; lower the learning rate ({plan.rate:g})")
+            raise MultilingualError(
+                f"the loss is no number at step {step + 1}; lower the learning rate ({plan.rate:g})"
+            )
         objectives.append(batch.objective)
         tokens += batch.tokens
         progress(step + 1, float(losses[step]))

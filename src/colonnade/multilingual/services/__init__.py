@@ -1,6 +1,7 @@
 """The multilingual services: typed inputs and outputs around the library, no science."""
 
 from colonnade.multilingual.services import (
+    adapt,
     audit,
     catalogue,
     pretrain,
@@ -11,4 +12,4 @@ from colonnade.multilingual.services import (
     word_align,
 )
 
-__all__ = ["audit", "catalogue", "pretrain", "retrieval", "similarity", "transfer", "typology", "word_align"]
+__all__ = ["adapt", "audit", "catalogue", "pretrain", "retrieval", "similarity", "transfer", "typology", "word_align"]

@@ -44,8 +44,8 @@ class PretrainInputs(Inputs):
     kind: Literal["model", "controlled"] = Param(
         "model",
         title="What to train",
-        help="model: one model on all languages; controlled: the first language beside copies of itself (Fake-English), "
-        "one model a setting, to see what makes it multilingual.",
+        help="model: one model on all languages; controlled: the first language beside copies of itself "
+        "(Fake-English), one model a setting, to see what makes it multilingual.",
     )
     settings: str = Param(
         "original, all three, monolingual", title="Settings", max_length=400, group="Controlled",
@@ -61,7 +61,9 @@ class PretrainInputs(Inputs):
     longest: int = Param(128, title="Longest sentence", unit="pieces", ge=16, le=512, level="expert")
     rate: float = Param(2e-3, title="Learning rate", ge=1e-6, le=0.1, level="expert")
     mlm: float = Param(1, title="Masked language model", ge=0, le=100, group="Objectives", help="Share of the steps.")
-    tlm: float = Param(0, title="Translation language model", ge=0, le=100, group="Objectives", help="Needs translations.")
+    tlm: float = Param(
+        0, title="Translation language model", ge=0, le=100, group="Objectives", help="Needs translations."
+    )
     clm: float = Param(0, title="Causal language model", ge=0, le=100, group="Objectives", level="expert")
     contrastive: float = Param(0, title="Contrast of translations", ge=0, le=100, group="Objectives", level="expert")
     sampling: Literal["exponent", "unimax"] = Param(
@@ -238,7 +240,9 @@ def _retrieval(folder: Any, text: Parallel) -> tuple[dict[str, list[Any]], str, 
     mine, control = after.curve[after.best], max(before.curve[before.best], grams.curve[0])
     said = f"; retrieval {mine:.3f} at layer {after.layers[after.best]} (untrained {before.curve[before.best]:.3f}, "
     said += f"n-grams {grams.curve[0]:.3f}, chance {after.chance:.3f}). "
-    said += "It finds more than its controls." if mine > control else "It knows no more of translation than its controls."
+    said += (
+        "It finds more than its controls." if mine > control else "It knows no more of translation than its controls."
+    )
     curves = {"trained": after.curve, "control: untrained": before.curve, "control: n-grams": grams.curve * len(layers)}
     figure = plots.curves(layers, curves, "mean P@1", top=max(0.1, 1.15 * max(map(max, curves.values()))))
     return columns, said, Figure.of(figure, title="Retrieval by layer")
@@ -259,7 +263,9 @@ def _curve(done: Trained) -> Any:
         smooth = np.convolve(done.losses[steps], kernel, "valid")
         shown = np.unique(np.linspace(0, len(smooth) - 1, min(400, len(smooth))).astype(int))
         x, y = steps[window - 1 :][shown] + 1, smooth[shown]
-        figure.add_scatter(x=x.tolist(), y=[round(v, 4) for v in y.tolist()], name=name, line={"color": plots.PALETTE[k]})
+        figure.add_scatter(
+            x=x.tolist(), y=[round(v, 4) for v in y.tolist()], name=name, line={"color": plots.PALETTE[k]}
+        )
     figure.update_layout(xaxis_title="step", yaxis_title="loss (nats)", showlegend=True)
     return figure
 
@@ -307,13 +313,13 @@ def _controlled(inputs: PretrainInputs, job: Job, lines: dict[str, Any]) -> Pret
     )
     scores = {name: [row for row in rows if row.setting == name] for name in names}
     mean = {name: sum(row.after.score for row in found) / len(found) for name, found in scores.items()}
-    before = sum(row.before.score for row in rows) / len(rows)
-    said = f"{code} and its copy, {rows[0].tokens:,} pieces a run. Score " + ", ".join(
-        f"{name} {value:.3f}" for name, value in mean.items()
+    control = {name: sum(row.before.score for row in found) / len(found) for name, found in scores.items()}
+    said = f"{code} and its copy, {rows[0].tokens:,} pieces a run. Score (untrained): "
+    said += ", ".join(f"{name} {value:.3f} ({control[name]:.3f})" for name, value in mean.items()) + ". "
+    above = [name for name in names if mean[name] > control[name]]
+    said += (
+        f"Above its own untrained model: {', '.join(above)}." if above else "No setting is above its untrained model."
     )
-    said += f"; untrained {before:.3f}. "
-    best = max(mean, key=lambda name: mean[name])
-    said += f"Most multilingual: {best}." if mean[best] > before else "No setting is above its untrained model."
     depth = range(plan.layers + 1)
     curves = {
         name: [sum(row.after.retrieval[k] for row in found) / len(found) for k in depth]
@@ -335,8 +341,8 @@ def _controlled(inputs: PretrainInputs, job: Job, lines: dict[str, Any]) -> Pret
                 "loss of the copy": [rounded(row.loss[1]) for row in rows],
             },
             title="Controlled languages",
-            caption="score: mean of retrieval, word translation (P@1) and word alignment (F1) at layers 0 and 2/3 of the "
-            "depth; the three columns: at their best layer. Shared positions alone align many words: compare with "
+            caption="score: mean of retrieval, word translation (P@1) and word alignment (F1) at layers 0 and 2/3 of "
+            "the depth; the three columns: at their best layer. Shared positions alone align many words: compare with "
             "the untrained score.",
         ),
         layers=Figure.of(plots.curves(depth, curves, "P@1", top=None), title="Retrieval by layer"),
