@@ -2,7 +2,7 @@
 
     python benchmarks/multilingual_pretrain.py [--text kjv.tsv] [--rounds 5]
 
-The same shape, vocabulary, sentences and optimiser; dropout off everywhere. transformers gets batches of padded lines by
+The same shape, vocabulary, sentences, optimiser; no dropout. transformers gets batches of padded lines by
 its own DataCollatorForLanguageModeling, in the order drawn, and again sorted by length (its group_by_length). The bare
 loop steps through batches made beforehand. All run in turn; medians of CPU time; tokens are pieces that are no padding.
 """

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "methods": ["ALIGNING", "LEARNING", "Outcome", "align_language", "hits", "learn_language"],
         "lora": ["add_lora", "merge_lora"],
         "pipeline": ["Diagnosis", "diagnose", "recommend"],
-        "romanise": ["romanise"],
+        "romanising": ["romanise"],
         "static": ["static_vectors"],
         "vocabulary": ["METHODS", "Renewed", "extend", "renew_embeddings", "replace_vocabulary", "sparsemax"],
     },

@@ -224,7 +224,7 @@ class Adapted:
         x = inputs[0]
         for name in reversed(self._active):
             if (coupling := self.adapters[name].coupling) is not None:
-                x = coupling.inverse(x)  # type: ignore[operator,union-attr]
+                x = coupling.inverse(x)  # type: ignore[operator,call-arg]
         return (x, *inputs[1:])
 
     def _after_layer(self, number: int) -> Any:

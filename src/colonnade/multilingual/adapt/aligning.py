@@ -113,7 +113,7 @@ def align_by_contrast(
             right = torch.arange(len(rows))
             loss = (functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)) / 2
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             losses.append(loss.item())
             progress(len(losses), losses[-1])

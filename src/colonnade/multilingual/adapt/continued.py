@@ -13,7 +13,7 @@ from colonnade.multilingual.encoders.transformer import batches
 from colonnade.multilingual.errors import MultilingualError, between, enough
 from colonnade.multilingual.pretrain.batches import mask
 from colonnade.multilingual.pretrain.corpus import Specials
-from colonnade.multilingual.pretrain.train import schedule
+from colonnade.multilingual.pretrain.training import schedule
 
 
 def continue_pretraining(
@@ -55,7 +55,7 @@ def continue_pretraining(
             group["lr"] = rate * schedule(step, steps, 0.1)
         loss = _loss(model, next(source), specials, np.random.default_rng([seed, 8, step]))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(chosen, 1.0)
         optimiser.step()
         losses[step] = loss.item()

@@ -36,7 +36,7 @@ def sparsemax(scores: FloatArray) -> FloatArray:
     ranks = np.arange(1, scores.shape[1] + 1)
     support = (1 + ranks * ordered > sums).sum(axis=1)
     threshold = (sums[np.arange(len(scores)), support - 1] - 1) / support
-    return np.maximum(scores - threshold[:, None], 0)
+    return np.asarray(np.maximum(scores - threshold[:, None], 0))
 
 
 def renew_embeddings(

@@ -6,14 +6,14 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "batches": ["Batch", "mask", "pack"],
-        "controlled": ["SETTINGS", "Controlled", "Setting", "controlled"],
+        "copies": ["SETTINGS", "Controlled", "Setting", "controlled"],
         "corpus": ["Corpus", "Specials", "Written", "encode", "relabelled"],
-        "experiment": ["Row", "experiment"],
+        "experiments": ["Row", "experiment"],
         "folder": ["save_folder", "to_transformers"],
-        "judge": ["Multilinguality", "judge"],
+        "judging": ["Multilinguality", "judge"],
         "model": ["PackedBert"],
         "plan": ["OBJECTIVES", "Plan"],
         "sampling": ["Mixing", "mixing", "sampling_probabilities", "unimax"],
-        "train": ["Trained", "held_out_loss", "train"],
+        "training": ["Trained", "held_out_loss", "train"],
     },
 )

@@ -90,7 +90,7 @@ class PackedBert(nn.Module):
         """Scores (places, vocabulary) at `batch.where`."""
         x, allowed = self.embed(batch)
         where = torch.from_numpy(batch.where)
-        for layer in self.layers[:-1]:  # type: ignore[index]
+        for layer in self.layers[:-1]:
             x = layer(x, allowed)
         x = self.layers[-1](x, allowed, where)
         x = self.transform_norm(functional.gelu(self.transform(x)))

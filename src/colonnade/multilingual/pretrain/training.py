@@ -75,7 +75,7 @@ def train(
             group["lr"] = plan.rate * schedule(step, plan.steps, plan.warmup)
         loss = model.loss(batch)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         losses[step] = loss.item()

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from colonnade.multilingual.errors import enough
-from colonnade.multilingual.pretrain.controlled import Setting, controlled
+from colonnade.multilingual.pretrain.copies import Setting, controlled
 from colonnade.multilingual.pretrain.corpus import Specials
-from colonnade.multilingual.pretrain.judge import Multilinguality, judge
+from colonnade.multilingual.pretrain.judging import Multilinguality, judge
 from colonnade.multilingual.pretrain.model import PackedBert
 from colonnade.multilingual.pretrain.plan import Plan
-from colonnade.multilingual.pretrain.train import held_out_loss, train
+from colonnade.multilingual.pretrain.training import held_out_loss, train
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,11 @@ def experiment(
             positions = own.width + max(one.offset for one in (*made.corpus.languages, *made.held_out))
             model = PackedBert(own, made.corpus.vocabulary, positions)
             before, done = judge(model.eval(), made), len(rows) * plan.steps
-            found = train(own, made.corpus, model=model, progress=lambda k, loss, done=done: progress(done + k, loss))
+            found = train(own, made.corpus, model=model, progress=_later(progress, done))
             losses = [held_out_loss(model, one, own, made.corpus.alphabet) for one in made.held_out]
             rows.append(Row(setting.name, seed, judge(model, made), before, (losses[0], losses[1]), found.tokens))
     return rows
+
+
+def _later(progress: Callable[[int, float], None], done: int) -> Callable[[int, float], None]:
+    return lambda step, loss: progress(done + step, loss)

@@ -17,7 +17,7 @@ from colonnade.multilingual.align.sentences import retrieve, unit
 from colonnade.multilingual.align.words import argmax_links
 from colonnade.multilingual.errors import enough
 from colonnade.multilingual.pretrain.batches import Sentence, assemble, single
-from colonnade.multilingual.pretrain.controlled import Controlled
+from colonnade.multilingual.pretrain.copies import Controlled
 from colonnade.multilingual.pretrain.corpus import Written
 from colonnade.multilingual.pretrain.model import PackedBert, pool
 

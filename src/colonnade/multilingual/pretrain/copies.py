@@ -109,9 +109,9 @@ def controlled(
     theirs = Specials(*(int(table[index]) for index in vars(specials).values()))
     offset = width if setting.own_positions else 0
 
-    def copied(line: Sequence[int]) -> IntArray:
+    def copied(line: Sequence[int]) -> list[int]:
         moved = table[np.asarray(line, np.int64)]
-        return moved[::-1] if setting.inverted else moved
+        return (moved[::-1] if setting.inverted else moved).tolist()
 
     mine, other = (lines, lines) if setting.parallel else (lines[0::2], lines[1::2])
     language = Written.of("language", mine, specials)
