@@ -8,7 +8,7 @@ from typing import Any
 from colonnade.multilingual.errors import MultilingualError, between
 
 
-def add_lora(model: Any, rank: int = 8, alpha: float = 16, seed: int = 0) -> Any:
+def add_lora(model: Any, rank: int = 8, alpha: int = 16, seed: int = 0) -> Any:
     """The model with LoRA on query and value; everything else is frozen.
 
     Raises:

@@ -150,7 +150,8 @@ def learn_language(
     encoder = TransformerEncoder.from_folder(folder)
     model: Any = AutoModelForMaskedLM.from_pretrained(str(folder), local_files_only=True, use_safetensors=True).eval()
     encoder.model = model.base_model
-    tokenizer, notes = encoder.tokenizer, ()
+    tokenizer = encoder.tokenizer
+    notes: tuple[str, ...] = ()
     specials = Specials.of(tokenizer)
     reference = encoder.sentences(held[0])[encoder.depth]
     before = hits(reference, encoder.sentences(held[1])[encoder.depth])

@@ -111,7 +111,7 @@ def controlled(
 
     def copied(line: Sequence[int]) -> list[int]:
         moved = table[np.asarray(line, np.int64)]
-        return (moved[::-1] if setting.inverted else moved).tolist()
+        return [int(index) for index in (moved[::-1] if setting.inverted else moved)]
 
     mine, other = (lines, lines) if setting.parallel else (lines[0::2], lines[1::2])
     language = Written.of("language", mine, specials)

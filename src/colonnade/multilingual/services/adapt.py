@@ -142,7 +142,7 @@ def _first(advice: list[tuple[str, str]], name: str, named: bool) -> str:
 
 
 def _run(inputs: AdaptInputs, job: Job, train: Parallel, held: Parallel, method: str) -> Outcome:
-    from colonnade.multilingual.adapt import align_language, learn_language
+    from colonnade.multilingual.adapt.methods import align_language, learn_language
 
     known, new = train.codes
     judged = (held.sentences[known], held.sentences[new])
