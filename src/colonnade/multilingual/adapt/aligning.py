@@ -97,6 +97,7 @@ def align_by_contrast(
     enough("pairs of sentences", len(source), 2, "contrast")
     truth = torch.from_numpy(unit(encoder.sentences(target)[encoder.depth]).astype(np.float32))
     cut = [one.ids for one in encoder.tokenizer.encode_batch([encoder.prefix + text for text in source])]
+    longest = min(longest, encoder.longest)
     ids = [one if len(one) <= longest else [*one[: longest - 1], one[-1]] for one in cut]
     chosen = [value for value in parameters if value.requires_grad]
     optimiser = torch.optim.AdamW(chosen, lr=rate, fused=True)

@@ -20,6 +20,7 @@ from colonnade.multilingual.align.sentences import retrieve
 from colonnade.multilingual.encoders.base import Encoder
 from colonnade.multilingual.encoders.transformer import TransformerEncoder
 from colonnade.multilingual.errors import MultilingualError, enough, one_of
+from colonnade.multilingual.pretrain.corpus import Specials
 
 ALIGNING = ("procrustes", "contrast", "lora")
 LEARNING = ("adapter", "continued", "vocabulary")  # by masked language modelling: the model needs its head
@@ -144,8 +145,6 @@ def learn_language(
     """
     from transformers import AutoModelForMaskedLM
 
-    from colonnade.multilingual.pretrain.corpus import Specials
-
     one_of("method", method, LEARNING)
     encoder = TransformerEncoder.from_folder(folder)
     model: Any = AutoModelForMaskedLM.from_pretrained(str(folder), local_files_only=True, use_safetensors=True).eval()
@@ -155,7 +154,7 @@ def learn_language(
     specials = Specials.of(tokenizer)
     reference = encoder.sentences(held[0])[encoder.depth]
     before = hits(reference, encoder.sentences(held[1])[encoder.depth])
-    loss = _a_character(model, tokenizer, held[1], specials)
+    loss = _a_character(model, tokenizer, held[1], encoder.longest)
     parameters: list[Any] | None = None
     hung = None
     if method == "adapter":
@@ -173,7 +172,7 @@ def learn_language(
     )  # fmt: skip
     # the reference stays as the old model sees it: is the language found from there?
     after = hits(reference, encoder.sentences(held[1])[encoder.depth])
-    now = _a_character(model, tokenizer, held[1], specials)
+    now = _a_character(model, tokenizer, held[1], encoder.longest)
     weights = {}
     if hung is not None:
         weights = {name: value.numpy().copy() for name, value in hung.adapters["language"].state_dict().items()}
@@ -210,10 +209,10 @@ def _new_vocabulary(model: Any, old: Any, train: Sequence[str], size: int) -> tu
     return new, (f"{int(found.copied.sum())} of {len(new_pieces)} pieces are copies", *found.notes)
 
 
-def _a_character(model: Any, tokenizer: Any, lines: Sequence[str], specials: Any) -> float:
+def _a_character(model: Any, tokenizer: Any, lines: Sequence[str], longest: int) -> float:
     """Loss a character: vocabularies of different size are comparable by it."""
     cut = [one.ids for one in tokenizer.encode_batch(list(lines), add_special_tokens=False)]
-    return masked_loss(model, cut, specials) * sum(map(len, cut)) / max(sum(map(len, lines)), 1)
+    return masked_loss(model, cut, Specials.of(tokenizer), longest) * sum(map(len, cut)) / max(sum(map(len, lines)), 1)
 
 
 def _lengths(vectors: FloatArray) -> FloatArray:
