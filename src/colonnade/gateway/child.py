@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from colonnade.gateway.service_process import clean_environment
 
 log = logging.getLogger(__name__)
 MAX_REFUSED = 10_000
+ENDS_VARIABLE = "COLONNADE_ENDS"  # set in an allocation of a batch system: when its time is over
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,14 @@ class Jobs:
         self._spare: Line | None = None  # forked in advance: the next job need not wait for it
         self._refused: dict[str, None] = {}
         self._closed = False
+        self.ends = float("inf")  # when the batch system takes the worker away, in seconds since the epoch
 
     def run(self, order: Order) -> Outcome:
         """Run one attempt to its end; blocks the calling thread."""
         with self._lock:
+            if time.time() + order.limits.walltime > self.ends:
+                _leave()
+                return Outcome("unstarted", "The worker's own time is nearly over.")
             if self._closed:
                 return Outcome("lost", "The worker stopped.")
             if order.key in self._refused:
@@ -150,6 +156,14 @@ def _end_orphans(known: set[int]) -> None:
                 os.waitpid(orphan, 0)
 
 
+def _leave() -> None:
+    """Close this worker once the scheduler has heard what its task gave back."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    worker.loop.add_callback(worker.loop.call_later, 1.0, worker.close_gracefully)
+
+
 _jobs = Jobs()
 
 
@@ -189,6 +203,7 @@ class Warm:
 
     def setup(self, worker: Any) -> None:
         # The fork server and all its children run in this environment, and it alone is what /proc shows of them.
+        _jobs.ends = float(os.environ.get(ENDS_VARIABLE, "inf"))
         kept = clean_environment(os.environ, self.pass_environment)
         os.environ.clear()
         os.environ.update(kept)

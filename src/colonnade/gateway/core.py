@@ -160,9 +160,7 @@ class Gateway:
             seed=seed,
             fingerprint=runner.fingerprint(service, inputs, seed),
             run=id,
-            cores=min(max(service.resources.cores, 1), self.settings.workers)
-            if self.settings.scheduler == "local"
-            else max(service.resources.cores, 1),
+            cores=self._cores(service),
             owner=person.id,
             group_id=group,
             created=now(),
@@ -179,6 +177,19 @@ class Gateway:
                 queue.add(session, row, checksums)
         self.dispatcher.wake()
         return row
+
+    def _cores(self, service: Service[Any, Any]) -> int:
+        """How many cores a job of the service holds.
+
+        Raises:
+            Refused: no queue of the batch system takes it.
+        """
+        wanted = max(service.resources.cores, 1)
+        if self.settings.batch and self.dispatcher.engine.shape(service.name) is None:
+            asked = service.resources
+            asks = f"{wanted} cores, {asked.memory}, {asked.gpus} GPUs and {asked.walltime} (h:mm:ss)"
+            raise Refused(f"No queue of this gateway takes {service.name}, which asks for {asks}.")
+        return min(wanted, self.settings.workers) if self.settings.scheduler == "local" else wanted
 
     def _serve(self, row: JobRow, checksums: list[str]) -> bool:
         """Enter the job as one that an earlier result answers, if there is such a result."""

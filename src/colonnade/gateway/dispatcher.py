@@ -16,7 +16,7 @@ from ulid import ULID
 
 from colonnade.gateway import processes, queue
 from colonnade.gateway.attempt import Outcome, settle
-from colonnade.gateway.engine import Engine
+from colonnade.gateway.engine import Engine, Pool
 from colonnade.gateway.queue import Claim
 from colonnade.gateway.settings import Settings
 from colonnade.gateway.store import GatewayRow, JobRow, Store, Unavailable, now
@@ -133,13 +133,16 @@ class Dispatcher:
         return True
 
     def _hand_over(self) -> None:
-        together = self._settings.scheduler != "local"  # other gateways' jobs run on the same cores
-        free = self.engine.cores - (0 if together else sum(claim.cores for claim in self._running.values()))
-        if free < 1:
-            return
+        for pool in self.engine.pools():
+            running = [claim for claim in self._running.values() if pool.holds(claim.service)]
+            free = pool.cores - (0 if pool.together else sum(claim.cores for claim in running))
+            if free > 0:
+                self._take(free, pool)
+
+    def _take(self, free: int, pool: Pool) -> None:
         with self._store.write() as session:
             fair = self._office.fair() if self._office is not None else None
-            claims = queue.claim(session, self.id, free, together=together, fair=fair)
+            claims = queue.claim(session, self.id, free, together=pool.together, fair=fair, services=pool.services)
         for claim in claims:
             self._running[claim.key] = claim
             if not self.engine.submit(claim, self._directory_of(claim.run)):
