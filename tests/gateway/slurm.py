@@ -88,7 +88,7 @@ class Slurm:
         until((folder / "munge.socket").exists, "munge")
         self.start("slurmctld", "-D", "-f", str(self.conf))
         self.start("slurmd", "-D", "-f", str(self.conf), "-N", NODE)
-        until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%t"), "the node")
+        until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%t"), "the node", 120)
 
     def start(self, name: str, *options: str) -> None:
         self.processes[name] = subprocess.Popen(

@@ -242,10 +242,16 @@ class Batch:
             workers: the workers that the scheduler knows, by name; whether each is busy.
         """
         self._look(workers)
-        self._end([found for found in self.allocations.values() if self._over(found, demand, workers)])
         have = Counter(found.shape for found in self.allocations.values())
+        leaving = []
+        for found in self.allocations.values():
+            surplus = have[found.shape] > demand.get(found.shape, 0)
+            if self._lost(found, workers) or (surplus and self._idle(found)):
+                leaving.append(found)
+                have[found.shape] -= 1
+        self._end(leaving)
         missing = [shape for shape, count in demand.items() for _ in range(count - have[shape])]
-        self._begin([shape for shape in missing if self._make_room(shape)])
+        self._begin(self._fitting(missing, demand))
 
     def _look(self, workers: Mapping[str, bool]) -> None:
         now = time.monotonic()
@@ -256,24 +262,33 @@ class Batch:
             else:
                 found.idle_since = None
 
-    def _over(self, found: Allocation, demand: Mapping[Shape, int], workers: Mapping[str, bool]) -> bool:
-        """Whether an allocation has ended, is not wanted any more, or was waited for long enough."""
-        age = time.monotonic() - found.asked
+    def _lost(self, found: Allocation, workers: Mapping[str, bool]) -> bool:
+        """Whether an allocation has ended, or was waited for long enough."""
         if found.seen:
-            idle = found.idle_since is not None and time.monotonic() - found.idle_since >= self.settings.batch_idle
-            return found.name not in workers or idle
-        return not demand.get(found.shape) or age > self.settings.batch_patience
+            return found.name not in workers
+        return time.monotonic() - found.asked > self.settings.batch_patience
 
-    def _make_room(self, shape: Shape) -> bool:
-        """Whether one more allocation stays within its queue; idle ones of other shapes leave for it."""
-        queue = self.settings.batch_queues[shape.queue]
-        held = [found for found in self.allocations.values() if found.shape.queue == shape.queue]
-        excess = sum(found.shape.cores for found in held) + shape.cores - queue.cores
-        idle = [found for found in held if found.idle_since is not None and found.shape != shape]
-        while excess > 0 and idle:
-            excess -= idle[-1].shape.cores
-            self._end([idle.pop()])
-        return excess <= 0
+    def _idle(self, found: Allocation) -> bool:
+        """Whether an allocation has been idle long enough, or has not been given yet."""
+        if not found.seen:
+            return True
+        return found.idle_since is not None and time.monotonic() - found.idle_since >= self.settings.batch_idle
+
+    def _fitting(self, missing: list[Shape], demand: Mapping[Shape, int]) -> list[Shape]:
+        """Those that stay within their queues; idle ones that nobody waits for leave for them."""
+        taken: list[Shape] = []
+        for shape in missing:
+            held = [found for found in self.allocations.values() if found.shape.queue == shape.queue]
+            cores = sum(found.shape.cores for found in held)
+            cores += sum(other.cores for other in taken if other.queue == shape.queue)
+            excess = cores + shape.cores - self.settings.batch_queues[shape.queue].cores
+            idle = [found for found in held if found.idle_since is not None and not demand.get(found.shape)]
+            while excess > 0 and idle:
+                excess -= idle[-1].shape.cores
+                self._end([idle.pop()])
+            if excess <= 0:
+                taken.append(shape)
+        return taken
 
     def _begin(self, shapes: list[Shape]) -> None:
         if not shapes:

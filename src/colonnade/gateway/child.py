@@ -14,11 +14,11 @@ import threading
 import time
 import types
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
-from colonnade.gateway import processes
+from colonnade.gateway import enclosure, processes
 from colonnade.gateway.attempt import CANCELLED, Outcome, settle
 from colonnade.gateway.keeper import keep
 from colonnade.gateway.order import Order
@@ -50,6 +50,10 @@ class Jobs:
 
     def run(self, order: Order) -> Outcome:
         """Run one attempt to its end; blocks the calling thread."""
+        if order.isolate != "off" and not enclosure.available():
+            if order.isolate == "required":
+                return Outcome("failed", enclosure.MISSING)
+            order = replace(order, isolate="off")
         with self._lock:
             if time.time() + order.limits.walltime > self.ends:
                 _leave()

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from colonnade.gateway import child
+from colonnade.gateway import carrier, child
 from colonnade.gateway.attempt import CANCELLED, Outcome, Record
 from colonnade.gateway.batch import Batch, Shape, shape_of
-from colonnade.gateway.order import Limits, Order
+from colonnade.gateway.order import Isolation, Limits, Order
 from colonnade.gateway.queue import Claim
-from colonnade.gateway.settings import Settings
+from colonnade.gateway.settings import Settings, config_file
+from colonnade.gateway.storage import Storage
 from colonnade.service import Resources, services
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Engine:
         settings: options.
         report: called, from some thread, with every claim that was submitted and its outcome.
         changed: called when the engine has become ready or was lost.
+        storage: where jobs' files are, when it is not a folder that the workers see.
 
     Attributes:
         status: "starting", "ready", "lost" (a scheduler that cannot be reached just now) or "stopped".
@@ -81,7 +83,11 @@ class Engine:
     """
 
     def __init__(
-        self, settings: Settings, report: Callable[[Claim, Outcome], None], changed: Callable[[], None]
+        self,
+        settings: Settings,
+        report: Callable[[Claim, Outcome], None],
+        changed: Callable[[], None],
+        storage: Storage | None = None,
     ) -> None:
         self.status: Status = "starting"
         self.cores = 0
@@ -90,6 +96,8 @@ class Engine:
         self._changed = changed
         self._cluster: Any = None
         self._client: Any = None
+        self._storage = storage
+        self._directories: dict[str, Path] = {}  # where events of jobs on other machines are written down
         self._batch: Batch | None = None
         self._shapes: dict[str, Shape | None] = {}  # of the batch system's allocations, by service
         self._futures: dict[str, Any] = {}
@@ -149,6 +157,8 @@ class Engine:
             self._client = Client(address, set_as_default=False, timeout="10s")  # type: ignore[no-untyped-call]
         plugin = child.Warm(self._settings.preload, self._settings.pass_environment)
         self._client.register_plugin(_as_dask_plugin(plugin))
+        if self._storage is not None:
+            self._client.subscribe_topic(carrier.TOPIC, self._heard)
 
     def _look(self) -> None:
         """See whether the scheduler is there and what its workers offer."""
@@ -227,16 +237,10 @@ class Engine:
 
     def submit(self, claim: Claim, directory: Path) -> bool:
         """Hand an attempt to a worker; False when none can be reached, and the attempt never began."""
-        order = Order(
-            key=claim.key,
-            attempt=claim.attempt,
-            directory=directory,
-            cores=claim.cores,
-            limits=Limits.of(_resources(claim.service), self._settings),
-        )
+        order = _order(claim, directory, self._settings)
         try:
             wanted = self._place(claim)
-            future = self._client.submit(child.run, order, key=claim.key, resources=wanted, pure=False, retries=0)
+            future = self._client.submit(*self._task(order, claim), key=claim.key, resources=wanted, pure=False)
         except Exception as error:  # the scheduler went away between the claim and now
             log.warning("%s could not be submitted (%s).", claim.key, error)
             self.cores = 0  # until the scheduler has been seen again
@@ -246,6 +250,20 @@ class Engine:
         self._turn.set()
         future.add_done_callback(lambda done: self._done(claim, directory, done))
         return True
+
+    def _task(self, order: Order, claim: Claim) -> tuple[Any, ...]:
+        """What a worker calls: with an object store it fetches and stores the job's files itself."""
+        if self._storage is None:
+            return (child.run, order)
+        self._directories[claim.key] = order.directory
+        return (carrier.run, order, carrier.Carriage(self._storage, claim.run, self._settings.storage_patience))
+
+    def _heard(self, event: tuple[Any, dict[str, Any]]) -> None:
+        """Events of a job, from the worker that runs it."""
+        news = event[1]
+        directory = self._directories.get(news["key"])
+        if directory is not None:
+            carrier.write_down(directory, news["offset"], news["text"])
 
     def _place(self, claim: Claim) -> dict[str, float]:
         """The Dask resources of the workers that may run an attempt, and how much of each it takes."""
@@ -281,6 +299,7 @@ class Engine:
     def _done(self, claim: Claim, directory: Path, future: Any) -> None:
         self._futures.pop(claim.key, None)
         self._wanted.pop(claim.key, None)
+        self._directories.pop(claim.key, None)
         self._turn.set()
         if claim.key in self._withdrawn:
             self._withdrawn.discard(claim.key)
@@ -298,6 +317,22 @@ class Engine:
             if getattr(self._client, "status", "") != "running":
                 self.cores = 0
         self._report(claim, outcome)
+
+
+def _order(claim: Claim, directory: Path, settings: Settings) -> Order:
+    asked = _resources(claim.service)
+    isolate: Isolation = settings.isolation or ("auto" if settings.accounts else "off")
+    return Order(
+        key=claim.key,
+        attempt=claim.attempt,
+        directory=directory,
+        cores=claim.cores,
+        limits=Limits.of(asked, settings),
+        gpus=asked.gpus,
+        isolate=isolate,
+        network=asked.network,
+        hidden=(settings.data, config_file()),
+    )
 
 
 def _resources(service: str) -> Resources:

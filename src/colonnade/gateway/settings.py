@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import BaseModel, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -77,7 +78,15 @@ class Settings(BaseSettings):
     batch_patience: float = Field(86_400.0, gt=0, description="seconds to wait for an allocation before asking anew")
     batch_python: str = Field("", description="the Python of the workers; empty: the gateway's own")
     batch_prologue: tuple[str, ...] = Field((), description="shell lines before a worker starts, e.g. module load")
+    storage: str = Field("", description="object store for files, e.g. s3://bucket/folder; empty: the data folder")
+    storage_endpoint: str = Field("", description="address of the object store, where it is not Amazon's")
+    storage_key: str = Field("", description="name of the access key")
+    storage_secret: SecretStr = Field(SecretStr(""), description="the access key")
+    storage_patience: float = Field(600.0, ge=0, description="seconds that a worker waits for the object store")
     preload: tuple[str, ...] = Field((), description="modules to import before a job's process is forked; light ones")
+    isolation: Literal["", "auto", "required", "off"] = Field(
+        "", description='jobs in bubblewrap: "auto", where it works; "required", "off"; empty: auto with accounts'
+    )
     pass_environment: tuple[str, ...] = Field((), description="further variables that a job's process may see")
 
     upload_limit: ByteSize = Field(ByteSize(1_000_000_000), description="largest upload, e.g. '1 GB'")
