@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 TOPIC = "colonnade-events"  # on which the scheduler hands a job's events to its gateway
 LOOK = 0.5  # seconds between two looks at what a job has written
+SICK = 5.0  # seconds that a worker without room holds a job back: another one may have room
 MAX_NEWS = 1 << 20  # bytes of events that are sent at once
 RESULTS = ("result.json", "files", "events.jsonl", "log.txt")
 STATE = ("checkpoint.npz", "files", "events.jsonl")
@@ -52,6 +54,7 @@ def run(order: Order, carriage: Carriage) -> Outcome:
         return replace(outcome, stored=stored)
     except (ColonnadeError, OSError) as error:
         log.warning("%s could not be carried (%s).", order.key, error)
+        time.sleep(SICK)
         return Outcome("lost", f"The worker could not fetch or store the job's files: {error}")
     finally:
         shutil.rmtree(here, ignore_errors=True)

@@ -300,7 +300,10 @@ class Gateway:
             runs = list(session.scalars(select(RemovalRow.run)))
         for run in runs:
             if self.storage is not None:
-                self.storage.forget(run)
+                try:
+                    self.storage.forget(run)
+                except Unreachable:  # the daily round comes back to it
+                    continue
             shutil.rmtree(self.directory_of(run), ignore_errors=True)
             if not self.directory_of(run).exists():
                 with self.store.write() as session:

@@ -11,12 +11,14 @@ never seen. Who sends reads the size back and lets the store check what arrived;
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -91,7 +93,8 @@ class Storage:
             target = f"{root}/{name}"
             whole = self.url.partition(":")[0] in WHOLE
             draft = target if whole else f"{target}.{secrets.token_hex(8)}"
-            fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+            if not whole:
+                fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             fs.put_file(str(source), draft)
             if not whole:
                 fs.mv(draft, target)
@@ -146,9 +149,10 @@ class Storage:
             listed[name] = (sha256, path.stat().st_size)
             if not self.has(f"{_folder(run)}/{sha256}"):
                 self.put(path, f"{_folder(run)}/{sha256}")
-        text = json.dumps({"attempt": attempt, "files": listed}).encode()
-        name = f"{_folder(run)}/{attempt:04d}.{'part' if part else 'json'}"
-        self._call("put", lambda fs, root: fs.pipe_file(f"{root}/{name}", text))
+        with tempfile.NamedTemporaryFile() as draft:
+            draft.write(json.dumps({"attempt": attempt, "files": listed}).encode())
+            draft.flush()
+            self.put(Path(draft.name), f"{_folder(run)}/{attempt:04d}.{'part' if part else 'json'}")
         return sum(size for _, size in listed.values())
 
     def fetch(self, run: str, target: Path, names: Callable[[list[str]], list[str]]) -> list[str]:
@@ -192,7 +196,7 @@ class Storage:
         self.remove(_folder(run))
 
 
-_LOCAL = frozenset({28, 122, 13, 30})  # ENOSPC, EDQUOT, EACCES, EROFS: this machine's disk, not the store
+_LOCAL = frozenset({errno.ENOSPC, errno.EDQUOT})  # this machine's disk, not the store
 
 
 def _turn(name: str) -> tuple[int, bool]:
