@@ -16,6 +16,7 @@ import types
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from colonnade.gateway import enclosure, processes
@@ -211,6 +212,9 @@ class Warm:
         kept = clean_environment(os.environ, self.pass_environment)
         os.environ.clear()
         os.environ.update(kept)
+        if kept.get("PYTHONPATH"):  # jobs run in folders of their own, where a relative one means something else
+            folders = kept["PYTHONPATH"].split(os.pathsep)
+            os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(folder).absolute()) for folder in folders if folder)
         os.environ["PYTHONHASHSEED"] = "0"  # the order of a set is then the same in every run of a job
         # Otherwise every child would run the program that started the gateway again, under another name.
         sys.modules["__main__"] = types.ModuleType("__main__")
