@@ -99,6 +99,7 @@ def test_cancel_leaves_no_process(gateway: Gateway) -> None:
     until(lambda: not left(), "the end of all processes")
 
 
+@pytest.mark.slow
 def test_without_bubblewrap_a_required_isolation_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     gateway = Gateway(settings(tmp_path / "data", isolation="required"))
