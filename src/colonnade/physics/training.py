@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from colonnade.physics import metrics
-from colonnade.physics.errors import PhysicsError, between
+from colonnade.physics.errors import PhysicsError, between, one_of
 from colonnade.physics.features import NEEDED, Builder
 from colonnade.physics.metrics import Interval
 from colonnade.physics.models import build, parameters
@@ -97,6 +97,19 @@ def load_model(file: Path | str) -> Trained:
         ) from None
     scale = {k: np.array(v) if isinstance(v, list) and k != "target" else v for k, v in told["scale"].items()}
     return Trained(net, Builder(told["dataset"], told["nodes"], told["k"], scale), told["model"], told["options"])
+
+
+def carried_tagger(model: str = "particlenet-lite") -> Trained:
+    """A network that this package carries, trained on 200,000 generated top and QCD jets.
+
+    Args:
+        model: "particlenet-lite" or "pfn".
+
+    Raises:
+        PhysicsError: no such network is carried.
+    """
+    one_of("model", model, ("particlenet-lite", "pfn"))
+    return load_model(Path(__file__).parent / "weights" / f"top-{model}.safetensors")
 
 
 def fit(
