@@ -24,6 +24,8 @@ from colonnade.gateway.core import Gateway
 from colonnade.gateway.limits import MAX_FORM_TEXT, MAX_JSON, BodyLimit
 from colonnade.gateway.problems import problem
 from colonnade.gateway.settings import Settings
+from colonnade.gateway.workflows import api as workflow_api
+from colonnade.gateway.workflows import pages as workflow_pages
 
 CLOSING = 3  # seconds that open connections get when the server stops
 
@@ -64,6 +66,8 @@ def create_app(source: Settings | Gateway | None = None) -> FastAPI:
         statics.router,
         operations.router,
         form_pages.router,
+        workflow_api.router,
+        workflow_pages.router,
         pages.router,
     ]
     if gateway.office is not None:

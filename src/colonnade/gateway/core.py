@@ -39,6 +39,7 @@ from colonnade.gateway.store import (
     UsageRow,
     now,
 )
+from colonnade.gateway.workflows.conductor import Conductor
 from colonnade.inputs import FileSource, safe_name
 from colonnade.job import Event
 from colonnade.service import Service, get
@@ -79,6 +80,8 @@ class Gateway:
 
             self.office = Office(self.settings, self.store)
         self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of, self.office)
+        self.conductor = Conductor(self)
+        self.dispatcher.on_change = self.conductor.heard
         self._ear: Ear | None = None
         if self.store.shared:
             from colonnade.gateway.notices import Ear, notify_on_commit
@@ -96,6 +99,7 @@ class Gateway:
             self._ear.start()
         if self.office is not None:
             self.office.start()
+        self.conductor.start()
         threading.Thread(target=self._tidy_daily, name="colonnade-tidy", daemon=True).start()
 
     def stop(self) -> None:
@@ -103,6 +107,7 @@ class Gateway:
         self._stopped.set()
         if self._ear is not None:
             self._ear.stop()
+        self.conductor.stop()
         self.dispatcher.stop()
         if self.office is not None:
             self.office.stop()
@@ -137,8 +142,11 @@ class Gateway:
         title: str = "",
         person: Person = ALONE,
         group: str | None = None,
+        id: str | None = None,
     ) -> JobRow:
         """Queue a job, or serve it at once from an earlier identical one of the person that succeeded (unless `again`).
+
+        `id` is a ULID that its caller has chosen, to find the job again.
 
         Raises:
             BadInput: the seed is out of range, or a field is above the person's level.
@@ -149,7 +157,7 @@ class Gateway:
         if self.office is not None:
             self.office.check(person, inputs, group)
             self.office.count(person)
-        id = str(ULID())
+        id = id or str(ULID())
         row = JobRow(
             id=id,
             service=service.name,
@@ -427,8 +435,10 @@ class Gateway:
         days = self.settings.result_days
         if days:
             from colonnade.gateway import retention
+            from colonnade.gateway.workflows import book
 
             retention.expire(self.store, days, self.delete)
+            book.expire(self, days)
             if self.office is not None:
                 retention.warn(self.office, days)
 

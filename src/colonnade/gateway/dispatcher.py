@@ -41,6 +41,7 @@ class Dispatcher:
     Attributes:
         id: this gateway process, as the database knows it.
         changes: grows with every change of a job's state that this gateway knows of.
+        on_change: called at each.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Dispatcher:
     ) -> None:
         self.id = str(ULID())
         self.changes = 0
+        self.on_change: Callable[[], None] = lambda: None
         self.engine = Engine(settings, self._report, self.wake)
         self._settings = settings
         self._store = store
@@ -86,6 +88,7 @@ class Dispatcher:
     def announce(self) -> None:
         """Some job's state has changed."""
         self.changes += 1
+        self.on_change()
 
     def cancel(self, id: str) -> None:
         """End a job if this gateway runs it."""

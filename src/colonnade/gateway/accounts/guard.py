@@ -47,7 +47,10 @@ OPEN = re.compile(
     r"|/api/v1/(services|services/[^/]+|health|usage|openapi\.json)"
 )
 OPEN_POSTS = re.compile(r"/sign-in|/register|/register/[^/]+|/forgotten|/reset/[^/]+")
-SHARED = re.compile(r"(?:/api/v1)?/jobs/([0-9A-Z]{26})(?:/(?:result|files|events|report|archive|pictures)(?:/.*)?)?")
+SHARED = re.compile(
+    r"(?:/api/v1)?/(?:jobs|workflows)/([0-9A-Z]{26})"
+    r"(?:/(?:result|files|events|report|archive|pictures|picture\.svg|crate)(?:/.*)?)?"
+)
 BEFORE_CONSENT = re.compile(r"/consent|/sign-out|/terms|/static/.*")
 SUBMITS = re.compile(r"/api/v1/(uploads/.*|services/.*|jobs/[^/]+/rerun|workflows.*)")
 OPERATES = re.compile(r"/api/v1/operator(/.*)?")
