@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import shutil
 import threading
 import time
@@ -48,8 +49,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from colonnade.gateway.accounts.office import Office
+    from colonnade.gateway.accounts.usage import CommunityLine
     from colonnade.gateway.notices import Ear
 
+log = logging.getLogger(__name__)
 CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
 STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
 EVENT_POLL = 0.1  # seconds between two looks at a watched job's events
@@ -186,6 +189,7 @@ class Gateway:
                     self.office.admit(session, person, row)
                 queue.add(session, row, checksums)
         self.dispatcher.wake()
+        log.info("job queued", extra={"job": id, "service": service.name})
         return row
 
     def _serve(self, row: JobRow, checksums: list[str]) -> bool:
@@ -412,6 +416,15 @@ class Gateway:
         order = (UsageRow.month.desc(), UsageRow.service, UsageRow.outcome)
         with self.store.read() as session:
             return list(session.scalars(select(UsageRow).order_by(*order)))
+
+    def communities(self) -> list[CommunityLine]:
+        """Jobs and CPU seconds by month and community; none where nobody has an account."""
+        if self.office is None:
+            return []
+        from colonnade.gateway.accounts import usage
+
+        with self.store.read() as session:
+            return usage.communities(session)
 
     # --- inside ----------------------------------------------------------------------------------
 

@@ -145,6 +145,7 @@ class Dispatcher:
             claims = queue.claim(session, self.id, free, together=together, fair=fair)
         for claim in claims:
             self._running[claim.key] = claim
+            log.info("job started", extra={"job": claim.id, "attempt": claim.attempt, "service": claim.service})
             if not self.engine.submit(claim, self._directory_of(claim.run)):
                 self._report(claim, Outcome("unstarted"))
         if claims:
@@ -184,6 +185,8 @@ class Dispatcher:
                     retries=self._settings.retries,
                     cpu_seconds=outcome.cpu_seconds,
                 )
+            if changed:
+                log.info("job left its worker", extra={"job": id, "attempt": attempt, "outcome": outcome.status})
             if changed and self._office is not None:
                 row = session.get_one(JobRow, id, populate_existing=True)
                 if row.final:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import BaseModel, ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
     heartbeat: float = Field(5.0, gt=0, description="seconds between two signs of life of a gateway")
     heartbeat_stale: float = Field(60.0, gt=0, description="a gateway on another host is gone after this many seconds")
     poll: float = Field(1.0, gt=0, description="seconds between two looks at the queue when nothing was announced")
+
+    metrics: bool = Field(False, description="answer Prometheus at /api/v1/metrics, to operators' tokens")
+    log_format: Literal["text", "json"] = Field("text", description="warnings as text, or everything as lines of JSON")
 
     accounts: bool = Field(False, description="people sign in, and jobs and files are theirs; needs `public_url`")
     public_url: str = Field("", description="address by which browsers reach the gateway: http or https, host, port")

@@ -35,6 +35,22 @@ DOCUMENT, STATE, PICTURE, OUTPUTS = "workflow.yaml", "state.json", "workflow.svg
 Watch = Callable[[StepState, int, Event], None]
 
 
+def check(workflow: Workflow, beside: Path) -> None:
+    """Refuse a workflow that cannot be run; see `plan.check`.
+
+    Args:
+        workflow: the document.
+        beside: where `file:NAME` is looked for.
+    """
+
+    def file(name: str) -> str:
+        if not (beside / name).is_file():
+            raise BadReference(f"There is no file {name[:120]!r} beside the workflow.")
+        return str(beside / name)
+
+    plan.check(workflow, Scope(workflow.inputs, {}, file, lambda path: Path(path).read_bytes()))
+
+
 @dataclass
 class ItemState:
     """One run of a step: where it is (below the folder), and how it ended."""
