@@ -27,6 +27,7 @@ from colonnade.gateway.workflows.tables import WorkflowRow
 from colonnade.service import get, services
 from colonnade.workflows import document
 
+WORKFLOW = "name: x\nsteps: {a: {service: testing.double}}"
 ACTORS = ("nobody", "holder of a link", "stranger", "member", "owner", "operator")
 
 # What each actor may do on a route, in the order of ACTORS: "." let in, "x" refused (401, 403, 404, or sent to the
@@ -190,9 +191,8 @@ class Scene:
         return row
 
     def workflow(self, group: str) -> WorkflowRow:
-        text = "name: x\nsteps: {a: {service: testing.double}}"
         gateway, person = self.town.gateway, self.town.person(self.owner)
-        row = book.start(gateway, document.parse(text), {}, person=person, group=group)
+        row = book.start(gateway, document.parse(WORKFLOW), {}, person=person, group=group)
         turn.Turn(gateway, row.id, lambda: True).go()
         self._run()
         turn.Turn(gateway, row.id, lambda: True).go()
