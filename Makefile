@@ -22,7 +22,7 @@ chaos: $(VENV)/installed-dev
 	$(PYTEST) -m "slow or not slow" -s tests/gateway/test_chaos.py
 
 test-services: $(VENV)/installed-dev
-	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/browser/test_browser_accounts.py
+	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/gateway/test_workflows.py tests/gateway/test_backup.py tests/browser/test_browser_accounts.py
 
 bench: $(VENV)/installed-dev
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -279,3 +279,20 @@ def test_the_conductor_leads_on_by_itself(gateway: Gateway) -> None:
     id = started(gateway, CHAIN)
     until(lambda: book.get(gateway, id).final, "the end of the workflow")
     assert book.get(gateway, id).state == "succeeded"
+
+
+def test_the_conductor_hears_of_ends(idle: Gateway, run_all: Any) -> None:
+    """Without an engine: what is queued is run here, and only the conductor's own thread leads on."""
+    idle.conductor.start()
+    try:
+        id = started(idle, CHAIN)
+
+        def ended() -> bool:
+            run_all()
+            idle.dispatcher.announce()
+            return book.get(idle, id).final
+
+        until(ended, "the end of the workflow")
+        assert book.get(idle, id).state == "succeeded"
+    finally:
+        idle.conductor.stop()

@@ -36,7 +36,7 @@ class Metrics:
     def __init__(self, gateway: Gateway) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.registry.register(_OfGateway(gateway))  # type: ignore[arg-type]
+        self.registry.register(_OfGateway(gateway))
         self.requests = Histogram(
             "colonnade_request_seconds",
             "Time until a request was answered, by route.",

@@ -180,7 +180,7 @@ class _Loader(yaml.SafeLoader):
     """Plain values without aliases, by which a few lines could stand for gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.events.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not taken", event.start_mark)
         return super().compose_node(parent, index)
