@@ -81,7 +81,8 @@ def _measure(pid: int, url: str, token: str, seconds: int, users: int) -> int:
     over = threading.Event()
     threading.Thread(target=_remember, args=(pid, memory, over), daemon=True).start()
     run = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", __file__, "--headless", "-u", str(users), "-r", "20", "-t", f"{seconds}s",
+        [sys.executable, "-m", "locust", "-f", __file__, "--headless", "-u", str(users), "-r", "20",
+         "-t", f"{seconds}s",
          "--host", url, "--json", "--only-summary"],
         stdout=subprocess.PIPE, text=True, check=False, env=os.environ | {"BENCH_TOKEN": token},
     )  # fmt: skip
