@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import shutil
 import threading
 import time
@@ -40,6 +41,7 @@ from colonnade.gateway.store import (
     UsageRow,
     now,
 )
+from colonnade.gateway.workflows.conductor import Conductor
 from colonnade.inputs import FileSource, safe_name
 from colonnade.job import Event
 from colonnade.service import Service, get
@@ -48,8 +50,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from colonnade.gateway.accounts.office import Office
+    from colonnade.gateway.accounts.usage import CommunityLine
     from colonnade.gateway.notices import Ear
 
+log = logging.getLogger(__name__)
 CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
 STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
 EVENT_POLL = 0.1  # seconds between two looks at a watched job's events
@@ -82,6 +86,8 @@ class Gateway:
 
             self.office = Office(self.settings, self.store)
         self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of, self.office, self.storage)
+        self.conductor = Conductor(self)
+        self.dispatcher.on_change = self.conductor.heard
         self._ear: Ear | None = None
         if self.store.shared:
             from colonnade.gateway.notices import Ear, notify_on_commit
@@ -99,6 +105,7 @@ class Gateway:
             self._ear.start()
         if self.office is not None:
             self.office.start()
+        self.conductor.start()
         threading.Thread(target=self._tidy_daily, name="colonnade-tidy", daemon=True).start()
 
     def stop(self) -> None:
@@ -106,6 +113,7 @@ class Gateway:
         self._stopped.set()
         if self._ear is not None:
             self._ear.stop()
+        self.conductor.stop()
         self.dispatcher.stop()
         if self.office is not None:
             self.office.stop()
@@ -140,8 +148,11 @@ class Gateway:
         title: str = "",
         person: Person = ALONE,
         group: str | None = None,
+        id: str | None = None,
     ) -> JobRow:
         """Queue a job, or serve it at once from an earlier identical one of the person that succeeded (unless `again`).
+
+        `id` is a ULID that its caller has chosen, to find the job again.
 
         Raises:
             BadInput: the seed is out of range, or a field is above the person's level.
@@ -152,7 +163,7 @@ class Gateway:
         if self.office is not None:
             self.office.check(person, inputs, group)
             self.office.count(person)
-        id = str(ULID())
+        id = id or str(ULID())
         row = JobRow(
             id=id,
             service=service.name,
@@ -181,6 +192,7 @@ class Gateway:
                     self.office.admit(session, person, row)
                 queue.add(session, row, checksums)
         self.dispatcher.wake()
+        log.info("job queued", extra={"job": id, "service": service.name})
         return row
 
     def _cores(self, service: Service[Any, Any]) -> int:
@@ -439,6 +451,15 @@ class Gateway:
         with self.store.read() as session:
             return list(session.scalars(select(UsageRow).order_by(*order)))
 
+    def communities(self) -> list[CommunityLine]:
+        """Jobs and CPU seconds by month and community; none where nobody has an account."""
+        if self.office is None:
+            return []
+        from colonnade.gateway.accounts import usage
+
+        with self.store.read() as session:
+            return usage.communities(session)
+
     # --- inside ----------------------------------------------------------------------------------
 
     def _tidy_daily(self) -> None:
@@ -461,8 +482,10 @@ class Gateway:
         days = self.settings.result_days
         if days:
             from colonnade.gateway import retention
+            from colonnade.gateway.workflows import book
 
             retention.expire(self.store, days, self.delete)
+            book.expire(self, days)
             if self.office is not None:
                 retention.warn(self.office, days)
 

@@ -43,6 +43,7 @@ class Dispatcher:
     Attributes:
         id: this gateway process, as the database knows it.
         changes: grows with every change of a job's state that this gateway knows of.
+        on_change: called at each.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Dispatcher:
     ) -> None:
         self.id = str(ULID())
         self.changes = 0
+        self.on_change: Callable[[], None] = lambda: None
         self.engine = Engine(settings, self._report, self.wake, storage)
         self._settings = settings
         self._store = store
@@ -93,6 +95,7 @@ class Dispatcher:
     def announce(self) -> None:
         """Some job's state has changed."""
         self.changes += 1
+        self.on_change()
 
     def cancel(self, id: str) -> None:
         """End a job if this gateway runs it."""
@@ -152,6 +155,7 @@ class Dispatcher:
             claims = queue.claim(session, self.id, free, together=pool.together, fair=fair, services=pool.services)
         for claim in claims:
             self._running[claim.key] = claim
+            log.info("job started", extra={"job": claim.id, "attempt": claim.attempt, "service": claim.service})
             if not self.engine.submit(claim, self._directory_of(claim.run)):
                 self._report(claim, Outcome("unstarted"))
         if claims:
@@ -191,6 +195,8 @@ class Dispatcher:
                     retries=self._settings.retries,
                     cpu_seconds=outcome.cpu_seconds,
                 )
+            if changed:
+                log.info("job left its worker", extra={"job": id, "attempt": attempt, "outcome": outcome.status})
             if changed and self._office is not None:
                 row = session.get_one(JobRow, id, populate_existing=True)
                 if row.final:

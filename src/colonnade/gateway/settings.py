@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     heartbeat_stale: float = Field(60.0, gt=0, description="a gateway on another host is gone after this many seconds")
     poll: float = Field(1.0, gt=0, description="seconds between two looks at the queue when nothing was announced")
 
+    metrics: bool = Field(False, description="answer Prometheus at /api/v1/metrics, to operators' tokens")
+    log_format: Literal["text", "json"] = Field("text", description="warnings as text, or everything as lines of JSON")
+
     accounts: bool = Field(False, description="people sign in, and jobs and files are theirs; needs `public_url`")
     public_url: str = Field("", description="address by which browsers reach the gateway: http or https, host, port")
     registration: bool = Field(True, description="whether people may make accounts for themselves; needs `smtp`")
