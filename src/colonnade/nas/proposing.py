@@ -42,7 +42,7 @@ def _generated(model: MetaModel, description: Description, calls: int, fits: Fit
     found: dict[Mobile, None] = {}
     for turn in range(4):
         # What is drawn twice, or does not fit, costs no call of the predictor; bolder drawing finds others.
-        drawn = model.draw(description, calls, 1.0 + 0.1 * turn, seed + 1_000_003 * turn).architectures()
+        drawn = model.draw(description, calls, 1.0 + 0.3 * turn, seed + 1_000_003 * turn).architectures()
         listed = [network for network in drawn if isinstance(network, Mobile)]
         found |= dict.fromkeys(n for n, good in zip(listed, fits(listed), strict=True) if good)
         if len(found) >= calls:

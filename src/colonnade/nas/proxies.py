@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from colonnade.nas import cells, spaces
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
-from colonnade.nas.network import AnyNetwork, build
+from colonnade.nas.network import AnyNetwork, build, one_thread
 from colonnade.nas.space import Architecture
 from colonnade.nas.spaces import Design
 
@@ -129,10 +129,11 @@ def scores(architectures: Sequence[Design], data: Images, name: str, seed: int =
         if isinstance(architecture, Architecture) and not cells.connected(cells.from_index(architecture.cell)):
             found.append(-np.inf)
             continue
-        with torch.random.fork_rng(devices=[]):
+        # Patterns of activation change with the last digit, so that the order of sums must not.
+        with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(seed)
             network = build(architecture, data.channels, data.classes)
-        network.train()
-        value = PROXIES[name](network, *batches[architecture.resolution])
+            network.train()
+            value = PROXIES[name](network, *batches[architecture.resolution])
         found.append(value if np.isfinite(value) else -np.inf)
     return np.array(found)

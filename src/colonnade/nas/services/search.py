@@ -32,7 +32,7 @@ class RankInputs(SearchInputs):
     method: Literal["all", "generator"] = Param(
         "all", title="Candidates", level="expert",
         help="all: score every network of the space; generator: those that the generator draws for these images. The "
-        "space mobilenet is too large for all: there 2,000 drawn by the generator and evolved from there are scored.",
+        "space mobilenet is too large for all: there up to 2,000 that the generator draws are scored.",
     )  # fmt: skip
     refine: int = Param(
         0, title="Short trainings", ge=0, le=16, level="expert",
