@@ -30,7 +30,7 @@ def describe(run: Run) -> dict[str, Any]:
     from rocrate.rocrate import ROCrate
 
     made = ROCrate(version=VERSION)
-    started, ended = _times(run)
+    started, ended = times(run)
     root = made.root_dataset
     root["name"] = f"{run.service}: a run made by Colonnade"
     root["description"] = f"Inputs, results and provenance of one run of the service {run.service} {run.version}."
@@ -71,27 +71,7 @@ def describe(run: Run) -> dict[str, Any]:
             },
         )
     )
-    inputs = [_file(made, run, name) for name in _below(run.directory, "inputs")]
-    inputs += [
-        made.add(
-            ContextEntity(
-                made,
-                f"#input-{name}",
-                properties={"@type": "PropertyValue", "name": name, "value": value},
-            )
-        )
-        for name, value in _parameters({**run.inputs, "seed": run.seed})
-    ]
-    titles = {getattr(value, "file", None): title for _, title, value in run.results}
-    results = [
-        _file(made, run, f"files/{name}", titles.get(name))
-        for name in (inner.removeprefix("files/") for inner in _below(run.directory, "files"))
-    ]
-    for name in ("job.json", "result.json", "events.jsonl", "log.txt", "report.html"):
-        if (run.directory / name).is_file():
-            entity = _file(made, run, name)
-            if name in ("result.json", "report.html"):
-                results.append(entity)
+    inputs, results = entities_of(made, run)
     properties = {
         "@type": "CreateAction",
         "name": f"Run of {run.service}",
@@ -117,17 +97,52 @@ _STATUS = {
 }
 
 
+def entities_of(made: Any, run: Run, prefix: str = "", mark: str = "") -> tuple[list[Any], list[Any]]:
+    """The inputs and results of a run, as entities of a crate.
+
+    Args:
+        made: the crate.
+        run: a run directory.
+        prefix: where the run directory is in the crate, with a slash behind it.
+        mark: what its parameters' names begin with, where the crate holds several runs.
+    """
+    from rocrate.model.contextentity import ContextEntity
+
+    inputs = [_file(made, run, name, prefix=prefix) for name in _below(run.directory, "inputs")]
+    inputs += [
+        made.add(
+            ContextEntity(
+                made,
+                f"#input-{mark}{name}",
+                properties={"@type": "PropertyValue", "name": name, "value": value},
+            )
+        )
+        for name, value in _parameters({**run.inputs, "seed": run.seed})
+    ]
+    titles = {getattr(value, "file", None): title for _, title, value in run.results}
+    results = [
+        _file(made, run, f"files/{name}", titles.get(name), prefix)
+        for name in (inner.removeprefix("files/") for inner in _below(run.directory, "files"))
+    ]
+    for name in ("job.json", "result.json", "events.jsonl", "log.txt", "report.html"):
+        if (run.directory / name).is_file():
+            entity = _file(made, run, name, prefix=prefix)
+            if name in ("result.json", "report.html"):
+                results.append(entity)
+    return inputs, results
+
+
 def _single(entities: list[Any]) -> Any:
     """One entity stands alone in JSON-LD, not in a list."""
     return entities[0] if len(entities) == 1 else entities
 
 
-def _file(made: Any, run: Run, name: str, title: str | None = None) -> Any:
+def _file(made: Any, run: Run, name: str, title: str | None = None, prefix: str = "") -> Any:
     path = run.directory / name
     properties = {"name": title or path.name, "encodingFormat": media_type_of(name)}
     if name != "report.html":  # written after this description, whose size it would be
         properties["contentSize"] = str(path.stat().st_size)
-    return made.add_file(path, dest_path=name, properties=properties)
+    return made.add_file(path, dest_path=f"{prefix}{name}", properties=properties)
 
 
 def _below(directory: Path, folder: str) -> Iterator[str]:
@@ -149,7 +164,7 @@ def _parameters(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def _times(run: Run) -> tuple[str, str]:
+def times(run: Run) -> tuple[str, str]:
     """When the run started and ended, by its files: the result itself holds no time."""
 
     def moment(name: str) -> float:

@@ -4,6 +4,7 @@
     colonnade show SERVICE                 what it takes and gives
     colonnade run SERVICE --field value    run it here
     colonnade report DIR                   the report of a run directory, again
+    colonnade workflow run FILE            several services as one
     colonnade serve                        the gateway
     colonnade admin                        its accounts and database
     colonnade login | submit | status | fetch | cancel    against a remote gateway

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -126,3 +127,43 @@ def copy_database(target: str) -> int:
         f"Copied {sum(rows.values())} rows of {sum(map(bool, rows.values()))} tables; set COLONNADE_DATABASE to use it."
     )
     return 0
+
+
+@app.command
+def backup(target: Path) -> int:
+    """Write the gateway's database and data folder into an archive; gateways may run meanwhile.
+
+    Parameters
+    ----------
+    target
+        The archive to make: NAME.tar, or NAME.tar.gz.
+    """
+    from colonnade.gateway import backup as backups
+    from colonnade.gateway.settings import load_settings
+
+    counted = backups.backup(load_settings(), target)
+    print(f"{target} holds {_counted(counted)}.")
+    return 0
+
+
+@app.command
+def restore(source: Path) -> int:
+    """Bring a backup into an empty data folder and an empty database, SQLite or PostgreSQL. No gateway may run there.
+
+    Parameters
+    ----------
+    source
+        The archive that `colonnade admin backup` made.
+    """
+    from colonnade.gateway import backup as backups
+    from colonnade.gateway.settings import load_settings
+
+    settings = load_settings()
+    counted = backups.restore(settings, source)
+    print(f"Restored {_counted(counted)} into {settings.data}.")
+    return 0
+
+
+def _counted(counted: dict[str, int]) -> str:
+    rows = sum(number for name, number in counted.items() if name != "files")
+    return f"{rows} rows and {counted['files']} files"

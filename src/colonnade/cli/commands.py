@@ -105,6 +105,7 @@ _COMMANDS = {
     "status": ("colonnade.cli.remote:status", "How a job on a gateway is, or the last jobs."),
     "fetch": ("colonnade.cli.remote:fetch", "Bring a finished job's run directory here."),
     "cancel": ("colonnade.cli.remote:cancel", "End a job on a gateway."),
+    "workflow": ("colonnade.cli.workflow:app", "Run several services as one."),
     "admin": ("colonnade.cli.admin:app", "Operate a gateway: accounts, its database."),
     "engines": ("colonnade.cli.engines:app", "List, install and check external programs that services may use."),
 }

@@ -24,6 +24,8 @@ from colonnade.gateway.core import Gateway
 from colonnade.gateway.limits import MAX_FORM_TEXT, MAX_JSON, BodyLimit
 from colonnade.gateway.problems import problem
 from colonnade.gateway.settings import Settings
+from colonnade.gateway.workflows import api as workflow_api
+from colonnade.gateway.workflows import pages as workflow_pages
 
 CLOSING = 3  # seconds that open connections get when the server stops
 
@@ -64,6 +66,8 @@ def create_app(source: Settings | Gateway | None = None) -> FastAPI:
         statics.router,
         operations.router,
         form_pages.router,
+        workflow_api.router,
+        workflow_pages.router,
         pages.router,
     ]
     if gateway.office is not None:
@@ -75,12 +79,23 @@ def create_app(source: Settings | Gateway | None = None) -> FastAPI:
     api_services.install_schema(app)
     for kind in (ColonnadeError, HTTPException, RequestValidationError, OSError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    if settings.metrics:
+        from colonnade.gateway.metrics import Measured, Metrics
+
+        app.state.metrics = Metrics(gateway)
     upload_limit = int(settings.upload_limit)
     app.add_middleware(BodyLimit, limit=lambda request: _body_limit(request, upload_limit))
     if gateway.office is not None:
         web.guard(app, gateway.office, _refuse)
     else:
         app.add_middleware(Guard, access=app.state.access, refuse=_refuse)
+    # Outermost: what is refused is measured and logged too.
+    if settings.metrics:
+        app.add_middleware(Measured, metrics=app.state.metrics)
+    if settings.log_format == "json":
+        from colonnade.gateway.logs import Logged
+
+        app.add_middleware(Logged, trusted=bool(settings.trusted_proxies))
     return app
 
 
@@ -132,6 +147,10 @@ def serve(settings: Settings) -> int:
     except OSError as error:
         print(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.", file=sys.stderr)
         return 2
+    if settings.log_format == "json":
+        from colonnade.gateway import logs
+
+        logs.set_up(settings.log_format)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     app = create_app(settings)
     # The access log would hold the token of the first address.
@@ -139,6 +158,7 @@ def serve(settings: Settings) -> int:
         app,
         access_log=False,
         log_level="warning",
+        log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         timeout_graceful_shutdown=CLOSING,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),

@@ -295,7 +295,8 @@ class UsageLine:
 def usage(gateway: Behind) -> HTMLResponse:
     """Who ran how much."""
     lines = usage_lines(gateway.usage())
-    return page("usage.html", here="usage", lines=lines, health=gateway.health(), peak=_peak(lines))
+    values = {"peak": _peak(lines), "communities": gateway.communities(), "year": 365.25 * 86_400}
+    return page("usage.html", here="usage", lines=lines, health=gateway.health(), **values)
 
 
 def usage_lines(rows: Iterable[UsageRow]) -> list[UsageLine]:

@@ -13,6 +13,7 @@ from colonnade.inputs import Level
 
 if TYPE_CHECKING:
     from colonnade.gateway.store import JobRow
+    from colonnade.gateway.workflows.tables import WorkflowRow
 
 Role = Literal["visitor", "user", "expert", "guru", "operator"]
 ROLES: tuple[Role, ...] = ("visitor", "user", "expert", "guru", "operator")
@@ -34,7 +35,7 @@ class Person:
         role: how much is allowed.
         scopes: what an API token was given; a browser has them all.
         groups: ids of the groups whose jobs are shared.
-        shares: ids of the jobs that somebody's link opened to this browser.
+        shares: ids of the jobs and workflows that somebody's link opened to this browser.
         session: digest of the browser's session; empty for a token.
         alone: the one person of a gateway without accounts.
     """
@@ -66,14 +67,14 @@ class Person:
     def may_submit(self) -> bool:
         return self.known and self.role != "visitor" and "submit" in self.scopes
 
-    def may_see(self, row: JobRow) -> bool:
-        """Whether a job is this person's, of a shared group, opened by a link, or the person operates the gateway."""
+    def may_see(self, row: JobRow | WorkflowRow) -> bool:
+        """Whether a job or workflow is this person's, of a shared group, or opened by a link; operators see all."""
         if self.alone or self.operator or row.id in self.shares:
             return True
         return (self.id is not None and row.owner == self.id) or row.group_id in self.groups
 
-    def may_change(self, row: JobRow) -> bool:
-        """Whether this person may cancel, share and delete a job."""
+    def may_change(self, row: JobRow | WorkflowRow) -> bool:
+        """Whether this person may cancel, share and delete a job or workflow."""
         return self.alone or self.operator or (self.id is not None and row.owner == self.id)
 
 

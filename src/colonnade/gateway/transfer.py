@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 from colonnade.errors import ColonnadeError
 from colonnade.gateway.accounts import tables  # noqa: F401  (its tables belong to the models)
 from colonnade.gateway.store import Base, GatewayRow, Store
+from colonnade.gateway.workflows import tables as workflow_tables  # noqa: F401
 
 BATCH = 1000
 LEFT_OUT = {GatewayRow.__tablename__}  # processes that run now

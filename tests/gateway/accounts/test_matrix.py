@@ -22,8 +22,12 @@ from colonnade.gateway.accounts import groups, shares
 from colonnade.gateway.accounts.guard import Cookies
 from colonnade.gateway.accounts.tables import AccountRow
 from colonnade.gateway.store import JobRow
+from colonnade.gateway.workflows import book, turn
+from colonnade.gateway.workflows.tables import WorkflowRow
 from colonnade.service import get, services
+from colonnade.workflows import document
 
+WORKFLOW = "name: x\nsteps: {a: {service: testing.double}}"
 ACTORS = ("nobody", "holder of a link", "stranger", "member", "owner", "operator")
 
 # What each actor may do on a route, in the order of ACTORS: "." let in, "x" refused (401, 403, 404, or sent to the
@@ -43,9 +47,20 @@ EXPECTED: dict[str, str] = {
     "POST /jobs/{id}/share": CHANGES,
     "POST /jobs/{id}/shares/{link}/revoke": CHANGES,
     "POST /jobs/{id}/group": CHANGES,
+    "GET /workflows": SIGNED,
+    "GET /workflows/new": SIGNED,
+    "POST /workflows": SIGNED,
+    "POST /workflows/import": SIGNED,
+    "GET /workflows/{id}": READS,
+    "POST /workflows/{id}/{action}": CHANGES,
+    "POST /workflows/{id}/share": CHANGES,
+    "POST /workflows/{id}/shares/{link}/revoke": CHANGES,
+    "POST /workflows/{id}/group": CHANGES,
     "GET /shared/{secret}": PUBLIC,
     "GET /usage": PUBLIC,
     "GET /usage.csv": PUBLIC,
+    "GET /usage/communities.csv": PUBLIC,
+    "GET /api/v1/metrics": OPERATOR,
     "GET /health/live": PUBLIC,
     "GET /health/ready": PUBLIC,
     "GET /reference": PUBLIC,
@@ -117,6 +132,15 @@ EXPECTED: dict[str, str] = {
     "POST /api/v1/jobs/{id}/shares": CHANGES,
     "DELETE /api/v1/jobs/{id}/shares/{link}": CHANGES,
     "PUT /api/v1/jobs/{id}/group": CHANGES,
+    "GET /api/v1/workflows": SIGNED,
+    "POST /api/v1/workflows": SIGNED,
+    "GET /api/v1/workflows/{id}": READS,
+    "DELETE /api/v1/workflows/{id}": CHANGES,
+    "POST /api/v1/workflows/{id}/cancel": CHANGES,
+    "POST /api/v1/workflows/{id}/rerun": "xxx...",
+    "GET /api/v1/workflows/{id}/events": READS,
+    "GET /api/v1/workflows/{id}/picture.svg": READS,
+    "GET /api/v1/workflows/{id}/crate": READS,
     "GET /api/v1/operator/accounts": OPERATOR,
     "PUT /api/v1/operator/accounts/{account}/role": OPERATOR,
     "GET /api/v1/operator/limits": OPERATOR,
@@ -166,6 +190,14 @@ class Scene:
             self._run()
         return row
 
+    def workflow(self, group: str) -> WorkflowRow:
+        gateway, person = self.town.gateway, self.town.person(self.owner)
+        row = book.start(gateway, document.parse(WORKFLOW), {}, person=person, group=group)
+        turn.Turn(gateway, row.id, lambda: True).go()
+        self._run()
+        turn.Turn(gateway, row.id, lambda: True).go()
+        return row
+
     def _run(self) -> None:
         gateway = self.town.gateway
         with gateway.store.write() as session:
@@ -175,12 +207,13 @@ class Scene:
             with gateway.store.write() as session:
                 queue.finish(session, claim.id, claim.attempt, status)
 
-    def actor(self, name: str, job: JobRow | None) -> TestClient:
+    def actor(self, name: str, job: JobRow | WorkflowRow | None) -> TestClient:
         accounts = {"stranger": self.stranger, "member": self.member, "owner": self.owner, "operator": self.operator}
         client = self.town.browser(accounts.get(name))
         if name == "holder of a link" and job is not None:
             with self.town.gateway.store.write() as session:
-                _, secret = shares.make(session, job.id)
+                make = shares.make_for_workflow if isinstance(job, WorkflowRow) else shares.make
+                _, secret = make(session, job.id)
             client.cookies.set(Cookies("http://x").shares, secret)
         return client
 
@@ -204,6 +237,10 @@ BODIES: dict[str, Callable[[str, str], dict[str, Any]]] = {
     "POST /services/{name}/from-result": lambda job, group: {"data": {"job": job, "file": "x.txt", "field": "file"}},
     "POST /jobs/{id}/group": lambda job, group: {"data": {"group": ""}},
     "PUT /api/v1/jobs/{id}/group": lambda job, group: {"json": {"group": None}},
+    "POST /workflows/{id}/group": lambda job, group: {"data": {"group": ""}},
+    "POST /api/v1/workflows": lambda job, group: {
+        "json": {"document": "name: x\nsteps: {a: {service: testing.double}}"}
+    },
     "POST /api/v1/services/SERVICE/jobs": lambda job, group: {"json": {"inputs": {"n": 1}}},
     "PUT /api/v1/operator/accounts/{account}/role": lambda job, group: {"json": {"role": "expert"}},
     "PUT /api/v1/operator/limits": lambda job, group: {"json": {"subject": "role:user", "kind": "running", "value": 7}},
@@ -212,7 +249,7 @@ VALUES = {
     "path": "view", "secret": "x" * 43, "service": "testing.double", "token": "0" * 26, "link": "0" * 26,
     "action": "cancel",
 }  # fmt: skip
-REFUSED = ("There is no job", "You are in no group", "Only ", "Sign in to ")
+REFUSED = ("There is no job", "There is no workflow", "You are in no group", "Only ", "Sign in to ")
 
 
 @pytest.mark.parametrize("route", EXPECTED)
@@ -222,7 +259,8 @@ def test_who_may(scene: Scene, route: str) -> None:
     for name in ACTORS:
         needs_job = "{id}" in path or "from-result" in path
         group = scene.group() if needs_job or "{group}" in path else ""
-        job = scene.job(group) if needs_job else None
+        made = scene.workflow if "/workflows/" in path else scene.job
+        job = made(group) if needs_job else None
         target = scene.town.account(f"target-{secrets.token_hex(4)}") if "{account}" in path else scene.member
         values = VALUES | {
             "id": job.id if job else "", "group": group, "account": target.id, "member": scene.member.id,

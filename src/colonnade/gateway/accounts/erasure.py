@@ -20,6 +20,7 @@ from colonnade.gateway.accounts.tables import (
     TokenRow,
 )
 from colonnade.gateway.store import FINAL, Base, FileRow, JobFile, JobRow, Refused
+from colonnade.gateway.workflows.tables import WorkflowRow
 
 if TYPE_CHECKING:
     from colonnade.gateway.core import Gateway
@@ -34,6 +35,9 @@ def known_of(session: Session, account: str) -> dict[str, Any]:
         column = table.__table__.c.account
         found[table.__tablename__] = [_plain(row) for row in session.scalars(select(table).where(column == account))]
     found["jobs"] = [_plain(row) for row in session.scalars(select(JobRow).where(JobRow.owner == account))]
+    found["workflows"] = [
+        _plain(row) for row in session.scalars(select(WorkflowRow).where(WorkflowRow.owner == account))
+    ]
     return found
 
 
@@ -52,8 +56,10 @@ def erase(gateway: Gateway, office: Office, account: str) -> None:
     """
     with office.store.write() as session:
         active = select(func.count()).select_from(JobRow).where(JobRow.owner == account, JobRow.state.not_in(FINAL))
-        if session.scalar(active):
-            raise Refused("Cancel your jobs that have not ended first.")
+        running = select(func.count()).select_from(WorkflowRow)
+        running = running.where(WorkflowRow.owner == account, WorkflowRow.state == "running")
+        if session.scalar(active) or session.scalar(running):
+            raise Refused("Cancel your jobs and workflows that have not ended first.")
         for group in session.scalars(select(MemberRow.group_id).where(MemberRow.account == account)).all():
             groups.leave(session, account, group)
     while True:
@@ -65,6 +71,7 @@ def erase(gateway: Gateway, office: Office, account: str) -> None:
             gateway.delete(id)
     with office.store.write() as session:
         mine = list(session.scalars(select(FileOwner.sha256).where(FileOwner.account == account)))
+        session.execute(delete(WorkflowRow).where(WorkflowRow.owner == account))
         session.execute(delete(AccountRow).where(AccountRow.id == account))
         others = select(FileOwner.sha256).where(FileOwner.sha256.in_(mine))
         used = select(JobFile.sha256).where(JobFile.sha256.in_(mine))

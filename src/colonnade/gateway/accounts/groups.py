@@ -12,6 +12,7 @@ from colonnade.errors import BadInput, Problem
 from colonnade.gateway.accounts.tables import AccountRow, GroupRow, MemberRow
 from colonnade.gateway.person import Person
 from colonnade.gateway.store import Forbidden, JobRow, Refused, UnknownJob, now
+from colonnade.gateway.workflows.tables import WorkflowRow
 
 MOST = 50
 LONGEST_NAME = 80
@@ -125,6 +126,7 @@ def end(session: Session, id: str) -> None:
 
 
 def _unshare(session: Session, id: str, account: str | None = None) -> None:
-    change = update(JobRow).where(JobRow.group_id == id).values(group_id=None)
-    change = change if account is None else change.where(JobRow.owner == account)
-    session.execute(change.execution_options(synchronize_session=False))
+    for table in (JobRow, WorkflowRow):
+        change = update(table).where(table.group_id == id).values(group_id=None)
+        change = change if account is None else change.where(table.owner == account)
+        session.execute(change.execution_options(synchronize_session=False))

@@ -42,15 +42,18 @@ NO_CONSENT = "The terms of use have changed; agree to them on the gateway's page
 ONLY_API = "API tokens open /api/ only; sign in with a browser for the pages."
 
 OPEN = re.compile(
-    r"/|/services/[^/]+|/usage|/usage\.csv|/reference|/terms|/sign-in|/register|/register/[^/]+|/forgotten|/reset/[^/]+"
+    r"/|/services/[^/]+|/usage|/usage\.csv|/usage/communities\.csv|/reference|/terms|/sign-in|/register|/register/[^/]+|/forgotten|/reset/[^/]+"
     r"|/oidc/[^/]+/(begin|callback)|/shared/[^/]+|/static/.*|/health/(live|ready)"
     r"|/api/v1/(services|services/[^/]+|health|usage|openapi\.json)"
 )
 OPEN_POSTS = re.compile(r"/sign-in|/register|/register/[^/]+|/forgotten|/reset/[^/]+")
-SHARED = re.compile(r"(?:/api/v1)?/jobs/([0-9A-Z]{26})(?:/(?:result|files|events|report|archive|pictures)(?:/.*)?)?")
+SHARED = re.compile(
+    r"(?:/api/v1)?/(?:jobs|workflows)/([0-9A-Z]{26})"
+    r"(?:/(?:result|files|events|report|archive|pictures|picture\.svg|crate)(?:/.*)?)?"
+)
 BEFORE_CONSENT = re.compile(r"/consent|/sign-out|/terms|/static/.*")
 SUBMITS = re.compile(r"/api/v1/(uploads/.*|services/.*|jobs/[^/]+/rerun|workflows.*)")
-OPERATES = re.compile(r"/api/v1/operator(/.*)?")
+OPERATES = re.compile(r"/api/v1/(operator(/.*)?|metrics)")
 
 
 def scope_of(method: str, path: str) -> TokenScope:

@@ -55,11 +55,20 @@ class Office:
             UnknownGroup: the person is not in the group.
             TooOften: there were too many submissions in the last minute.
         """
+        self.check_person(person, group)
+        levels.check(inputs, person.level)
+
+    def check_person(self, person: Person, group: str | None) -> None:
+        """Whether a person may submit anything, into this group.
+
+        Raises:
+            NotAllowed: the person only looks.
+            UnknownGroup: the person is not in the group.
+        """
         if not person.may_submit:
             raise NotAllowed("Sign in to run a service." if not person.known else "Your account may only look.")
         if group is not None and group not in person.groups:
             raise groups.UnknownGroup(f"You are in no group {group[:40]!r}.")
-        levels.check(inputs, person.level)
 
     def admit(self, session: Session, person: Person, row: JobRow) -> None:
         """Make a job the person's and give it its place in the queue, in the transaction that enters it.

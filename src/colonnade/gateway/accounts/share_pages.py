@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from colonnade.gateway.accounts import groups, shares
 from colonnade.gateway.accounts.sign_in_pages import Typed, see
-from colonnade.gateway.accounts.tables import ShareRow, digest
 from colonnade.gateway.accounts.web import TheOffice
 from colonnade.gateway.api import MyJob
 from colonnade.gateway.me import Me
@@ -47,13 +45,13 @@ def to_group(office: TheOffice, me: Me, row: MyJob, group: Typed = "") -> Respon
 
 @router.get("/shared/{secret}")
 def open_link(request: Request, office: TheOffice, secret: str) -> Response:
-    """Remember a link in this browser, and show the job; the secret leaves the address."""
+    """Remember a link in this browser, and show what it opens; the secret leaves the address."""
     with office.store.read() as session:
-        job = session.scalar(select(ShareRow.job).where(ShareRow.digest == digest(secret)))
-    if job is None:
+        place = shares.target(session, secret)
+    if place is None:
         raise HTTPException(404, "This link was revoked, or never was.")
     cookies = request.app.state.cookies
     kept = [part for part in request.cookies.get(cookies.shares, "").split(".") if part and part != secret]
-    answer = see(f"/jobs/{job}")
+    answer = see(place)
     cookies.keep(answer, cookies.shares, ".".join([secret, *kept][: shares.MOST]), None)
     return answer

@@ -221,3 +221,14 @@ class PersonalUsageRow(Base):
     service: Mapped[str] = mapped_column(primary_key=True)
     jobs: Mapped[int]
     cpu_seconds: Mapped[float]
+
+
+class CommunityUsageRow(Base):
+    """What the jobs of one community's people used in a month; "" for people who named none."""
+
+    __tablename__ = "community_usage"
+
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    community: Mapped[str] = mapped_column(primary_key=True)
+    jobs: Mapped[int]
+    cpu_seconds: Mapped[float]

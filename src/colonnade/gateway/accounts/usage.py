@@ -1,15 +1,19 @@
-"""What each person's jobs used, by month and service."""
+"""What each person's jobs used, by month and service; and what each community's did."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from colonnade.gateway.accounts.tables import FileOwner, PersonalUsageRow
+from colonnade.gateway.accounts.tables import AccountRow, CommunityUsageRow, FileOwner, PersonalUsageRow
 from colonnade.gateway.queue import upsert
 from colonnade.gateway.store import FileRow, JobRow
+
+FEWEST_PEOPLE = 5  # of a community that is named in statistics
+OTHER = "other"
 
 
 def month_of(time: datetime) -> str:
@@ -27,6 +31,40 @@ def count(session: Session, owner: str, service: str, cpu_seconds: float, ended:
             set_={"jobs": PersonalUsageRow.jobs + 1, "cpu_seconds": PersonalUsageRow.cpu_seconds + cpu_seconds},
         )
     )
+
+    community = session.scalar(select(AccountRow.community).where(AccountRow.id == owner)) or ""
+    theirs = upsert(session)(CommunityUsageRow).values(
+        month=month_of(ended), community=community, jobs=1, cpu_seconds=cpu_seconds
+    )
+    session.execute(
+        theirs.on_conflict_do_update(
+            index_elements=[CommunityUsageRow.month, CommunityUsageRow.community],
+            set_={"jobs": CommunityUsageRow.jobs + 1, "cpu_seconds": CommunityUsageRow.cpu_seconds + cpu_seconds},
+        )
+    )
+
+
+@dataclass(frozen=True)
+class CommunityLine:
+    """The jobs of one community in one month."""
+
+    month: str
+    community: str
+    jobs: int
+    cpu_seconds: float
+
+
+def communities(session: Session) -> list[CommunityLine]:
+    """What may be published: communities of fewer than five people, and those who named none, are one, "other"."""
+    people = select(AccountRow.community, func.count()).group_by(AccountRow.community)
+    large = {name for name, number in session.execute(people) if name and number >= FEWEST_PEOPLE}
+    found: dict[tuple[str, str], CommunityLine] = {}
+    query = select(CommunityUsageRow).order_by(CommunityUsageRow.month.desc(), CommunityUsageRow.community)
+    for row in session.scalars(query):
+        key = (row.month, row.community if row.community in large else OTHER)
+        before = found.get(key, CommunityLine(*key, 0, 0.0))
+        found[key] = CommunityLine(*key, before.jobs + row.jobs, before.cpu_seconds + row.cpu_seconds)
+    return list(found.values())
 
 
 def cpu_hours(session: Session, owner: str, month: str, service: str | None = None) -> float:

@@ -15,8 +15,9 @@ from colonnade.gateway.accounts.oidc import Providers
 def routers() -> list[APIRouter]:
     """What a gateway with accounts answers beside the rest; before it, as the job pages take any last word."""
     from colonnade.gateway.accounts import account_pages, api, group_pages, operator_pages, share_pages, sign_in_pages
+    from colonnade.gateway.workflows import share_pages as workflow_share_pages
 
-    modules = (sign_in_pages, account_pages, group_pages, share_pages, operator_pages, api)
+    modules = (sign_in_pages, account_pages, group_pages, share_pages, workflow_share_pages, operator_pages, api)
     return [module.router for module in modules]
 
 

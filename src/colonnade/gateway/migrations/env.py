@@ -6,6 +6,7 @@ from alembic import context
 
 from colonnade.gateway.accounts import tables  # noqa: F401  (its tables belong to the models)
 from colonnade.gateway.store import Base
+from colonnade.gateway.workflows import tables as workflow_tables  # noqa: F401
 
 # SQLite alters a table by copying it ("batch mode").
 context.configure(
