@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from colonnade.multilingual.adapt.methods import Outcome
     from colonnade.multilingual.adapt.pipeline import Diagnosis
     from colonnade.multilingual.data import Parallel
+    from colonnade.multilingual.encoders import Encoder
 
 LEARNING = ("adapter", "continued", "vocabulary")
 
@@ -122,7 +123,7 @@ def adapt(inputs: AdaptInputs, job: Job) -> AdaptOutputs:
     advice = recommend(found, pairs=len(train), lines=len(train) if head else 0, head=head)
     method = inputs.method if inputs.method != "recommended" else _first(advice, encoder.name, inputs.own_model is None)
     job.log(f"{new}: {method}")
-    done = _run(inputs, job, train, held, method)
+    done = _run(inputs, job, encoder, train, held, method)
     return _outputs(inputs, job, found, advice, done, [*text.notes, *encoder.notes, *done.notes])
 
 
@@ -141,7 +142,7 @@ def _first(advice: list[tuple[str, str]], name: str, named: bool) -> str:
     return steps[0] if steps else "procrustes"
 
 
-def _run(inputs: AdaptInputs, job: Job, train: Parallel, held: Parallel, method: str) -> Outcome:
+def _run(inputs: AdaptInputs, job: Job, encoder: Encoder, train: Parallel, held: Parallel, method: str) -> Outcome:
     from colonnade.multilingual.adapt.methods import align_language, learn_language
 
     known, new = train.codes
@@ -163,7 +164,7 @@ def _run(inputs: AdaptInputs, job: Job, train: Parallel, held: Parallel, method:
         )
     bar = job.bar("Aligning", inputs.epochs * (-(-len(train) // 16)))
     return align_language(
-        inputs.encoder(job) if inputs.own_model is None else _own(job),
+        encoder,
         (train.sentences[known], train.sentences[new]),
         judged,
         method,
@@ -172,12 +173,6 @@ def _run(inputs: AdaptInputs, job: Job, train: Parallel, held: Parallel, method:
         seed=seed,
         progress=lambda k, loss: bar(k),
     )
-
-
-def _own(job: Job):  # type: ignore[no-untyped-def]
-    from colonnade.multilingual.encoders import TransformerEncoder
-
-    return TransformerEncoder.from_folder(next((job.directory / "model").rglob("config.json")).parent)
 
 
 def _outputs(
