@@ -34,12 +34,8 @@ def place(server: s3.Server) -> dict[str, Any]:
 
 @pytest.fixture
 def storage(place: dict[str, Any]) -> Storage:
-    return Storage(
-        f"{place['storage']}/{secrets.token_hex(4)}",
-        place["storage_endpoint"],
-        place["storage_key"],
-        place["storage_secret"],
-    )
+    keys = (place["storage_endpoint"], place["storage_key"], place["storage_secret"])
+    return Storage(f"{place['storage']}/{secrets.token_hex(4)}", *keys)
 
 
 @pytest.fixture(scope="module")
