@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 FIRST  := colonnade-runs/first
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run test test-all test-services chaos bench lint docs clean
+.PHONY: run test test-all test-services chaos engines test-engines bench lint docs clean
 
 run: $(VENV)/installed
 	@if [ -f $(FIRST)/result.json ]; then $(BIN)/colonnade report $(FIRST) --no-refresh; \
@@ -22,7 +22,15 @@ chaos: $(VENV)/installed-dev
 	$(PYTEST) -m "slow or not slow" -s tests/gateway/test_chaos.py
 
 test-services: $(VENV)/installed-dev
-	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/gateway/test_workflows.py tests/gateway/test_backup.py tests/browser/test_browser_accounts.py
+	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/gateway/test_batch.py tests/gateway/test_storage.py tests/gateway/test_isolation.py tests/gateway/test_faults.py tests/gateway/test_workflows.py tests/gateway/test_backup.py tests/browser/test_browser_accounts.py
+
+# External engines, each in an environment of its own; its terms (CNS: free for non-profit use only) are thereby accepted.
+engines: $(VENV)/installed-dev
+	XDG_DATA_HOME=$(abspath $(VENV)) $(BIN)/colonnade engines install haddock3 --accept-terms
+
+test-engines: $(VENV)/installed-dev
+	COLONNADE_HADDOCK3=$(abspath $(VENV))/colonnade/engines/haddock3/venv/bin/python \
+	$(PYTEST) -m "slow or not slow" tests/structure/test_haddock.py
 
 bench: $(VENV)/installed-dev
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

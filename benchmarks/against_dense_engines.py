@@ -8,51 +8,33 @@ transformers' own model of the same size, exported as it is (SDPA, every token, 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSequenceClassification
+from pruning_setup import opened, parser
 
-from colonnade.pruning import calibrate, encode, load_tokenizer, minilm_folder, prune
-from colonnade.pruning.adapters import load_adapter, quiet_loading
+from colonnade.pruning import load_tokenizer
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.deployment import FORMATS, compare, runtime
 from colonnade.pruning.export import OPSET, quiet, to_int8, to_openvino
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).parent.parent.parent / "shared" / "data" / "text")
-    parser.add_argument("--adapter", type=Path, default=Path("runs/minilm-reviews.safetensors"))
-    parser.add_argument("--engines", nargs="*", default=list(FORMATS))
-    parser.add_argument("--tokens", nargs="*", type=int, default=[16, 32, 64, 128, 256, 512])
-    parser.add_argument("--target", type=float, default=2.7)
-    parser.add_argument("--rounds", type=int, default=9)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    if not args.data.is_dir():
-        print(f"skipped: there are no corpora in {args.data}")
+    arguments = parser(__doc__)
+    arguments.add_argument("--engines", nargs="*", default=list(FORMATS), choices=FORMATS)
+    arguments.add_argument("--tokens", nargs="*", type=int, default=[16, 32, 64, 128, 256, 512])
+    args = arguments.parse_args()
+    bench = opened(args)
+    if bench is None:
         return
-    try:
-        base = minilm_folder()
-    except ValueError as error:
-        print(f"skipped: {error}")
-        return
-    corpus, tokenizer = load_corpus("reviews", args.data), load_tokenizer(base)
-    if args.adapter.is_file():
-        model = load_adapter(args.adapter, base)
-        print(f"adapter {args.adapter.name}")
-    else:
-        with quiet_loading():
-            model = prune(AutoModelForSequenceClassification.from_pretrained(base).eval())
-        found = calibrate(model, encode(tokenizer, [text for text, _ in corpus.train[::40]], 512), args.target)
-        print(f"thresholds calibrated without training for {found.ratio:.2f} times fewer FLOPs")
+    corpus, tokenizer = load_corpus("reviews", bench.data), load_tokenizer(bench.base)
+    model, how = bench.pruned([text for text, _ in corpus.train[::40]], args.target)
+    print(how)
     reviews = [text for text, _ in corpus.test[::100]]
     for form in args.engines:
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as apart:
-            peer = runtime(form, peer_graph(base, form, Path(apart)))
+            peer = runtime(form, peer_graph(bench, form, Path(apart)))
             result = compare(model, tokenizer, form, Path(folder), args.tokens, args.rounds, texts=reviews, peer=peer)
         print(f"== {form}: largest difference of a logit from the model {result.difference:.1e}")
         for p in result.points:
@@ -63,10 +45,9 @@ def main():
             )
 
 
-def peer_graph(base, form, folder):
+def peer_graph(bench, form, folder):
     """transformers' own classifier as a graph of the format, from the ids of one text of any length."""
-    with quiet_loading():
-        plain = AutoModelForSequenceClassification.from_pretrained(base, attn_implementation="sdpa").eval()
+    plain = bench.plain(attn_implementation="sdpa")
 
     class Logits(torch.nn.Module):
         def __init__(self):

@@ -1,10 +1,14 @@
 """Learned thresholds against a top-k cascade, thresholds set by hand, and random tokens, at equal FLOPs.
 
-    python scripts/train_pruning_adapters.py --task polarity --method topk --seed 0 --data FOLDER --out FOLDER   # and
-    so on python benchmarks/pruning_baselines.py FOLDER
+    for SEED in 0 1 2; do
+        python scripts/train_pruning_adapters.py --task polarity --seed $SEED --data FOLDER --out runs \
+            --methods learned topk manual random dense
+    done
+    python benchmarks/pruning_baselines.py runs
 
-Reads what the training script wrote for each method and seed: the same dense model, the same number of epochs after it.
-Prints accuracies and, over seeds and texts, paired bootstrap intervals of learned minus other.
+Reads what the training script wrote for each method and seed: the same dense model, the same number of epochs after it,
+the same test texts. Prints accuracies, McNemar's exact test of each pruned model against its dense one, and for learned
+minus other the paired bootstrap interval over texts and seeds.
 """
 
 from __future__ import annotations
@@ -16,9 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
+from colonnade.pruning.evaluation import mcnemar
+
+METHODS = ("learned", "topk", "manual", "random", "dense")
+
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs"))
     args = parser.parse_args()
     runs = defaultdict(dict)
@@ -29,31 +37,53 @@ def main():
     if not runs:
         print(f"skipped: no results of scripts/train_pruning_adapters.py in {args.folder}")
     for (task, target), found in runs.items():
-        print(f"== {task}, wanted {target:g} times fewer FLOPs")
-        for (method, seed), run in sorted(found.items()):
-            dense, hard = np.array(run["dense"]["correct"]), np.array(run["hard"]["correct"])
-            low, high = interval([hard - dense])
-            gap, ratio = hard.mean() - dense.mean(), run["hard"]["ratio"]
-            print(
-                f"   {method:8s} seed {seed}: dense {dense.mean():.4f}, pruned {hard.mean():.4f} "
-                f"({gap:+.4f}, {low:+.4f} to {high:+.4f}), ratio {ratio:.2f}"
-            )
-        for other in ("topk", "manual", "random"):
-            seeds = [seed for method, seed in found if method == other and ("learned", seed) in found]
-            if seeds:
-                gaps = [
-                    np.array(found["learned", s]["hard"]["correct"]) - np.array(found[other, s]["hard"]["correct"])
-                    for s in seeds
-                ]
-                low, high = interval(gaps)
-                print(f"   learned minus {other}: {np.mean(gaps):+.4f} ({low:+.4f} to {high:+.4f}), seeds {seeds}")
+        first = next(iter(found.values()))
+        print(f"== {task}, wanted {target:g} times fewer FLOPs, {len(first['dense']['correct'])} test texts")
+        against_dense(found)
+        against_others(found)
+
+
+def against_dense(found):
+    """Each method's accuracy beside that of the dense model it was made of."""
+    for method in METHODS:
+        seeds = [seed for kind, seed in sorted(found) if kind == method]
+        gaps = []
+        for seed in seeds:
+            run = found[method, seed]
+            dense, pruned = answers(run, "dense"), answers(run, "hard")
+            gaps.append(pruned - dense)
+            print(f"   {method:8s} seed {seed}: dense {dense.mean():.2%}, after {pruned.mean():.2%} "
+                  f"({gaps[-1].mean():+.2%}), ratio {run['hard']['ratio']:.2f}, p {mcnemar(pruned > 0, dense > 0):.2g}"
+                  )  # fmt: skip
+        if seeds:
+            print(f"   {method:8s} minus dense: {said(gaps)}")
+
+
+def against_others(found):
+    """Learned thresholds minus each other method, on the seeds that both have."""
+    for other in METHODS[1:]:
+        seeds = [seed for method, seed in sorted(found) if method == other and ("learned", seed) in found]
+        if seeds:
+            gaps = [answers(found["learned", s], "hard") - answers(found[other, s], "hard") for s in seeds]
+            print(f"   learned minus {other}: {said(gaps)}, seeds {seeds}")
+
+
+def answers(run, stage):
+    """1 for each test text that was answered rightly."""
+    return np.array(run[stage]["correct"])
+
+
+def said(gaps):
+    low, high = interval(np.array(gaps))
+    return f"{np.mean(gaps):+.2%} ({low:+.2%} to {high:+.2%})"
 
 
 def interval(gaps, draws=4000):
-    """95 % bootstrap interval over texts of the mean over seeds."""
-    mean = np.mean(gaps, axis=0)
-    chosen = np.random.default_rng(0).integers(len(mean), size=(draws, len(mean)))
-    return np.quantile(mean[chosen].mean(axis=1), [0.025, 0.975])
+    """95 % bootstrap interval of the mean of gaps [seeds, texts], seeds and texts drawn anew."""
+    rng = np.random.default_rng(0)
+    seeds, texts = gaps.shape
+    means = [gaps[rng.integers(seeds, size=seeds)][:, rng.integers(texts, size=texts)].mean() for _ in range(draws)]
+    return np.quantile(means, [0.025, 0.975])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import time
 import torch
 from transformers import BertConfig, BertModel
 
-from colonnade.pruning import prune
+from colonnade.pruning import Rule, prune
 from colonnade.pruning.evaluation import race
 from colonnade.pruning.score import received_by, sampled_rows
 
@@ -57,7 +57,7 @@ def score_share(layer, n, seconds, rounds):
         keys = block.key(x).view(n, 12, 32).transpose(0, 1)
 
         def score():
-            rows = sampled_rows(n, 64)
+            rows = sampled_rows(n, Rule().rows)
             received_by(block.query(x[rows]).view(len(rows), 12, 32).transpose(0, 1), keys)
 
         return race({"score": score}, 5 * rounds, time.process_time).seconds["score"] / seconds

@@ -1,9 +1,10 @@
 """Build the meta-database of `colonnade.nas`: about 1,600 short trainings, an hour or two of one core.
 
-    python scripts/build_nas_metadb.py tasks.npz SHARDS metadb.csv.gz
+    python scripts/build_nas_metadb.py tasks.npz SHARDS metadb.csv.gz [--space mobilenet]
 
 It may be stopped and started again; what is there already is not run twice. `--merge` only gathers what
-there is; `--from-end` goes through the plan backwards, for a second process that meets the first.
+there is; `--space mobilenet` runs the smaller plan of the larger space, eight networks a task;
+`--from-end` goes through the plan backwards, for a second process that meets the first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from colonnade.nas import metadb
 
 def main() -> None:
     tasks, folder, out = map(Path, sys.argv[1:4])
-    trials = metadb.plan(sorted(metadb.Tasks(tasks).families))
+    names = sorted(metadb.Tasks(tasks).families)
+    trials = metadb.plan(names, 8, space="mobilenet") if "--space" in sys.argv else metadb.plan(names)
     if "--merge" in sys.argv:
         files = [piece.file for piece in metadb.shards(tasks, folder, trials)]
         found = [outcome for file in files if file.exists() for outcome in metadb.read_shard(file)]

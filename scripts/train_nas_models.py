@@ -1,9 +1,9 @@
 """Train what `colonnade.nas` carries: encoder, predictors, generator; about five minutes of one core.
 
-    python scripts/train_nas_models.py tasks.npz metadb.csv.gz ZOO WORK [--encoder lite0] [--folds 4] [--members 4]
+    python scripts/train_nas_models.py tasks.npz metadb.csv.gz ZOO WORK [--encoder lite0] [--space mobilenet]
 
-Writes ZOO/encoder.safetensors (for the encoder `small`, unless it is there), ZOO/models-ENCODER.safetensors and
-ZOO/measures-ENCODER.json: what cross-validation over families of tasks measured.
+Writes ZOO/encoder.safetensors (for the encoder `small`, unless it is there), ZOO/models-ENCODER[-SPACE].safetensors and
+ZOO/measures-ENCODER[-SPACE].json: what cross-validation over families of tasks measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from colonnade.nas import crossing, ensemble, meta, metadb
+from colonnade.nas import crossing, ensemble, meta, metadb, spaces
 from colonnade.nas.features import Description, describe, small_network
 from colonnade.nas.generator import Generator
 from colonnade.nas.metadb import Tasks
@@ -73,6 +73,7 @@ def main() -> None:
         "--seconds", type=float, default=1e9, help="stop after so many CPU-seconds; start again to go on"
     )
     parser.add_argument("--encoder", default="small")
+    parser.add_argument("--space", default="cells")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--crossed", type=int, default=1, help="members of each ensemble in cross-validation")
@@ -80,7 +81,9 @@ def main() -> None:
     torch.set_num_threads(1)
     kept = Kept(given.work, given.seconds)
     tasks, outcomes = Tasks(given.tasks), metadb.load(given.database)
-    found = meta.records(outcomes)
+    outcomes = [o for o in outcomes if o.trial.space == given.space]
+    found = meta.records(outcomes, given.space)
+    space = spaces.named(given.space)
     families = {name: tasks.families[name] for name in found.tasks}
     names = list(found.tasks)
     seen = [name for name in names if families[name] != LEFT_OUT]
@@ -97,23 +100,22 @@ def main() -> None:
     measures = _measures(table, aware, blind, outcomes, given)
     width = table.descriptions[0].features.shape[-1]
     members = tuple(
-        kept.weights(f"member{i}", partial(meta.train_predictor, table, seen, seed=i), lambda: Predictor(width))
+        kept.weights(
+            f"member{i}", partial(meta.train_predictor, table, seen, seed=i), lambda: Predictor(width, space=space)
+        )
         for i in range(given.members)
     )
-    pairs: set[int] = set()
-
-    def generator() -> nn.Module:
-        trained, known = meta.train_generator(table, seen, seed=0)
-        pairs.update(known)
-        return trained
-
-    grown = kept.weights("generator", generator, lambda: Generator(width))
-    known = kept.arrays("known", lambda: {"cells": np.array(sorted(pairs))})["cells"]
+    grown = kept.weights(
+        "generator", lambda: meta.train_generator(table, seen, seed=0), lambda: Generator(width, space=space)
+    )
+    known = {space.code(network) for _, network in meta.best(table, seen)}
     residuals = tuple((found.y - aware.logits)[found.of([name])].astype(np.float32) for name in names)
     numbers = torch.stack([made[name].statistics for name in seen])
-    model = ensemble.MetaModel(given.encoder, members, grown, numbers, residuals, frozenset(known.tolist()), measures)
-    ensemble.save(model, given.zoo / f"models-{given.encoder}.safetensors")
-    (given.zoo / f"measures-{given.encoder}.json").write_text(json.dumps(measures, indent=1) + "\n")
+    model = ensemble.MetaModel(given.encoder, members, grown, numbers, residuals, frozenset(known), measures, space)
+    ensemble.save(model, ensemble.zoo_file("models", given.encoder, given.space, "safetensors", given.zoo))
+    ensemble.zoo_file("measures", given.encoder, given.space, "json", given.zoo).write_text(
+        json.dumps(measures, indent=1) + "\n"
+    )
     print(json.dumps(measures, indent=1))
 
 

@@ -3,8 +3,9 @@
     pip install 'colonnade[pruning,pruning-models]' peft
     python scripts/train_pruning_adapters.py --task polarity --seed 0 --data FOLDER --out FOLDER
 
-Each stage is kept, so that a stopped run goes on where it was. `--method` trains what is compared: learned thresholds,
-and at the same FLOPs and with the same number of epochs a top-k cascade, thresholds rising by hand, random tokens.
+`--methods` names what is compared, all from the same dense model with the same number of epochs at the same FLOPs:
+learned thresholds, a top-k cascade, thresholds rising by hand, random tokens, the dense model trained on. Stages are
+kept, so that a stopped run goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,133 +20,174 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from colonnade.pruning import prune
-from colonnade.pruning.adapters import fingerprint, minilm_folder, save_adapter
+from colonnade.pruning.adapters import fingerprint, minilm_folder, quiet_loading, save_adapter
 from colonnade.pruning.calibration import fit_dial, rates_for
 from colonnade.pruning.corpora import load_corpus
 from colonnade.pruning.cost import Shape, ratio
-from colonnade.pruning.lora import add_lora, merge_lora, take_lora
-from colonnade.pruning.prediction import count_survivors, predict
-from colonnade.pruning.texts import Encoded, encode, load_tokenizer
+from colonnade.pruning.lora import add_lora, take_lora
+from colonnade.pruning.prediction import predict, run_all
+from colonnade.pruning.texts import encode, load_tokenizer
 from colonnade.pruning.training import Plan, train
 
+METHODS = ("learned", "topk", "manual", "random", "dense")
 SETTINGS = {
-    "polarity": {"cut": 128, "batch": 32, "dense": 3, "soft": 2, "hard": 2, "target": 2.3, "dense_cut": 128},
-    "reviews": {"cut": 512, "batch": 8, "dense": 3, "soft": 2, "hard": 2, "target": 2.7, "dense_cut": 512},
+    "polarity": {"cut": 128, "batch": 32, "dense": 2, "soft": 1, "hard": 2, "target": 2.15},
+    "reviews": {"cut": 512, "batch": 8, "dense": 1, "soft": 1, "hard": 1, "target": 3.0},
 }
 RANK = 16
-
-
-def say(stage, step, steps, trace):
-    if step % 10 == 0 or step == steps:
-        share = trace.share[-1]
-        print(
-            f"{time.strftime('%X')} {stage} {step}/{steps} loss {np.mean(trace.loss[-10:]):.3f} share {share:.3f}",
-            flush=True,
-        )
+STRETCHES, SHARES = (80, 160, 380), (0.5, 0.35, 0.15)  # words of a review that are learned from
 
 
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--task", choices=SETTINGS, required=True)
-    parser.add_argument("--method", choices=("learned", "topk", "manual", "random"), default="learned")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["learned"])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, default=None, help="trained weights to start the dense stage from")
     parser.add_argument("--base", type=Path, default=None)
     parser.add_argument("--target", type=float, default=None)
     parser.add_argument("--limit", type=int, default=None, help="texts to learn from")
-    for name in ("dense", "soft", "hard", "dense_cut"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=None)
+    parser.add_argument("--tests", type=int, default=None, help="texts to test on")
+    for name in ("dense", "soft", "hard"):
+        parser.add_argument(f"--{name}", type=int, default=None, help="epochs")
     return parser.parse_args()
 
 
-def main():  # noqa: PLR0915 (one experiment, step after step)
-    args = arguments()
-    torch.set_num_threads(1)
-    base = args.base or minilm_folder()
-    given = {k: v for k, v in vars(args).items() if k in SETTINGS[args.task] and v is not None}
-    settings = SETTINGS[args.task] | given
-    args.out.mkdir(parents=True, exist_ok=True)
-    corpus, tokenizer = load_corpus(args.task, args.data), load_tokenizer(base)
-    rng = np.random.default_rng(1000 + args.seed)
-    chosen = rng.permutation(len(corpus.train))[: args.limit].tolist()
-    texts, labels = zip(*(corpus.train[k] for k in chosen), strict=True)
-    learn = encode(tokenizer, texts, settings["cut"])
-    test = encode(tokenizer, [text for text, _ in corpus.test], settings["cut"])
-    truth = np.array([label for _, label in corpus.test])
+class Experiment:
+    """One task and seed: its texts, its dense model, and what is tried on it."""
 
-    torch.manual_seed(args.seed)
-    names = dict(enumerate(corpus.classes))
-    model = prune(AutoModelForSequenceClassification.from_pretrained(base, id2label=names, num_labels=len(names)))
-    trained = add_lora(model, RANK, dropout=0.05)
-    print(f"{trained} parameters are trained on {len(learn)} texts of {np.mean(learn.lengths):.0f} tokens", flush=True)
-    common = {"batch_size": settings["batch"], "seed": args.seed, "target": settings["target"]}
-    dense = args.out / f"{args.task}-{args.seed}-dense.pt"
-    if dense.exists():
-        load(model, dense)
-    else:
-        short = Encoded([row[: settings["dense_cut"]] for row in learn.ids], 0, learn.pad)
-        train(model, short, labels, Plan(("dense",), (settings["dense"],), (5e-4,), **common), say)
-        keep(model, dense)
-    result = {
-        "task": args.task,
-        "method": args.method,
-        "seed": args.seed,
-        "settings": settings,
-        "base": fingerprint(base),
-    }
-    with model.encoder.set(dial=0):
-        result["dense"] = measure(model, test, truth, "dense")
+    def __init__(self, args):
+        self.args, self.base = args, args.base or minilm_folder()
+        given = {k: v for k, v in vars(args).items() if k in SETTINGS[args.task] and v is not None}
+        self.settings = SETTINGS[args.task] | given
+        corpus, self.tokenizer = load_corpus(args.task, args.data), load_tokenizer(self.base)
+        self.classes = dict(enumerate(corpus.classes))
+        rng = np.random.default_rng(1000 + args.seed)
+        chosen = rng.permutation(len(corpus.train))[: args.limit].tolist()
+        texts, self.labels = zip(*(corpus.train[k] for k in chosen), strict=True)
+        if args.task == "reviews":
+            texts = [stretch(text, rng) for text in texts]
+        some = np.random.default_rng(7).permutation(len(corpus.test))[: args.tests].tolist()
+        self.learn = encode(self.tokenizer, texts, self.settings["cut"])
+        self.test = encode(self.tokenizer, [corpus.test[k][0] for k in some], self.settings["cut"])
+        self.truth = np.array([corpus.test[k][1] for k in some])
+        self.common = {"batch_size": self.settings["batch"], "seed": args.seed, "target": self.settings["target"]}
+        self.stem = f"{args.task}-{args.seed}"
+        tell(f"{len(texts)} texts of {np.mean(self.learn.lengths):.0f} tokens, {len(self.truth)} to test on")
+        self.dense()
 
-    shape, target = Shape.of(model.encoder.config), settings["target"]
-    hard = settings["hard"]
-    if args.method == "learned":
-        soft = args.out / f"{args.task}-{args.seed}-soft-{target:g}.pt"
-        if soft.exists():
-            load(model, soft)
+    def fresh(self):
+        """The base model with updates to be learned; the sampled order of chance is the seed's."""
+        torch.manual_seed(self.args.seed)
+        with quiet_loading():  # without dropout, which costs a third of the time and gains little in so few epochs
+            model = AutoModelForSequenceClassification.from_pretrained(
+                self.base, id2label=self.classes, num_labels=len(self.classes), hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0,
+            )  # fmt: skip
+        model = prune(model, score="relative", protect=[self.tokenizer.sep_token_id])
+        add_lora(model, RANK)
+        return model
+
+    def dense(self):
+        """Train or read the dense model; its answers on both sets are computed once."""
+        model, path = self.fresh(), self.args.out / f"{self.stem}-dense.pt"
+        if path.exists():
+            load(model, path)
         else:
-            plan = Plan(("soft",), (settings["soft"],), (3e-4,), threshold_lr=1e-2, **common)
-            trace = train(model, learn, labels, plan, say)
+            if self.args.start:
+                load(model, self.args.start)
+            train(
+                model, self.learn, self.labels, Plan(("dense",), (self.settings["dense"],), (5e-4,), **self.common), say
+            )
+            keep(model, path)
+        self.kept = path
+        with model.encoder.set(dial=0):
+            self.teacher = predict(model, self.learn).softmax(-1)
+            self.before = self.measure(model, "dense")
+
+    def run(self, method):
+        """One method from the dense model on; writes an adapter and a file of figures."""
+        name = f"{self.stem}-{method}-{self.settings['target']:g}"
+        if (self.args.out / f"{name}.json").exists():
+            return
+        model, soft, hard = self.fresh(), self.settings["soft"], self.settings["hard"]
+        load(model, self.kept)
+        result = {"task": self.args.task, "method": method, "seed": self.args.seed, "settings": self.settings,
+                  "base": fingerprint(self.base), "dense": self.before}  # fmt: skip
+        if method == "learned":
+            self.soft(model, soft, result)
+        else:
+            hard += soft  # the same number of epochs
+            self.prepare(model, method)
+            result["untrained"] = self.measure(model, f"{method}, untrained")
+        if method == "dense":
+            plan = Plan(("dense",), (hard,), (3e-4,), distil=0.5, **self.common)
+        else:
+            plan = Plan(("hard",), (hard,), (3e-4,), **self.common)
+        train(model, self.learn, self.labels, plan, say, teacher=self.teacher)
+        result["hard"] = self.measure(model, method)
+        details = {
+            "task": self.args.task, "seed": self.args.seed, "texts": len(self.learn), "cut": self.settings["cut"],
+            "target": self.settings["target"], "dense accuracy": self.before["accuracy"],
+            "accuracy": result["hard"]["accuracy"], "flops ratio": result["hard"]["ratio"],
+            "test texts": len(self.truth),
+        }  # fmt: skip
+        save_adapter(self.args.out / f"{name}.safetensors", model, take_lora(model), self.base, details)
+        (self.args.out / f"{name}.json").write_text(json.dumps(result))
+
+    def soft(self, model, epochs, result):
+        path = self.args.out / f"{self.stem}-soft-{self.settings['target']:g}.pt"
+        if path.exists():
+            load(model, path)
+        else:
+            plan = Plan(("soft",), (epochs,), (3e-4,), threshold_lr=5e-3, **self.common)
+            trace = train(model, self.learn, self.labels, plan, say, teacher=self.teacher)
             result["share"] = trace.share[::5]
-            keep(model, soft)
-        result["soft"] = measure(model, test, truth, "soft, hard gates")
-    else:
-        hard += settings["soft"]  # the same number of epochs
-        rates = rates_for(target, shape, learn.lengths)
-        if args.method == "manual":
-            model.set_thresholds([(k + 1) / shape.layers for k in range(shape.layers)])
-            fit_dial(model, learn.take(range(min(256, len(learn)))), target)
+            keep(model, path)
+        result["soft"] = self.measure(model, "soft, hard gates")
+
+    def prepare(self, model, method):
+        """The rule that is not learned, at the wanted FLOPs."""
+        shape, target = Shape.of(model.encoder.config), self.settings["target"]
+        if method == "manual":
+            model.set_thresholds([k / shape.layers for k in range(shape.layers)])
+            fit_dial(model, self.learn.take(range(min(256, len(self.learn)))), target)
+        elif method == "dense":
+            model.set_rule(dial=0.0)
         else:
-            model.set_rule(rule="topk", keep_rates=rates, score="random" if args.method == "random" else "received")
-        result["untrained"] = measure(model, test, truth, f"{args.method}, untrained")
-    train(model, learn, labels, Plan(("hard",), (hard,), (3e-4,), **common), say)
-    result["hard"] = measure(model, test, truth, "hard")
-    updates = take_lora(model)
-    stem = f"{args.task}-{args.seed}-{args.method}-{target:g}"
-    details = {
-        "task": args.task, "seed": args.seed, "texts": len(learn), "cut": settings["cut"], "target": target,
-        "dense accuracy": result["dense"]["accuracy"], "accuracy": result["hard"]["accuracy"],
-        "flops ratio": result["hard"]["ratio"], "rates": result["hard"]["rates"],
-    }  # fmt: skip
-    save_adapter(args.out / f"{stem}.safetensors", model, updates, base, details)
-    merge_lora(model)
-    (args.out / f"{stem}.json").write_text(json.dumps(result))
-    print("done", stem, flush=True)
+            score = "random" if method == "random" else "relative"
+            model.set_rule(rule="topk", keep_rates=rates_for(target, shape, self.learn.lengths), score=score)
+
+    def measure(self, model, name):
+        """Accuracy, FLOPs ratio and predictions on the test texts."""
+        logits, found = run_all(model, self.test)
+        best, left = logits.numpy().argmax(1), found.numpy()
+        accuracy, thresholds = float((best == self.truth).mean()), [round(t, 4) for t in model.thresholds.tolist()]
+        gained = ratio(left, self.test.lengths, Shape.of(model.encoder.config))
+        rates = (left.sum(0) / sum(self.test.lengths)).round(4).tolist()
+        tell(f"{self.stem} {name}: accuracy {accuracy:.4f} ratio {gained:.3f} kept {rates} thresholds {thresholds}")
+        return {"accuracy": accuracy, "ratio": gained, "rates": rates, "thresholds": thresholds,
+                "correct": (best == self.truth).astype(int).tolist()}  # fmt: skip
 
 
-def measure(model, test, truth, name):
-    """Accuracy, FLOPs ratio and predictions on the test texts."""
-    logits = predict(model, test).numpy()
-    found = count_survivors(model, test).numpy()
-    accuracy = float((logits.argmax(1) == truth).mean())
-    gained = ratio(found, test.lengths, Shape.of(model.encoder.config))
-    rates = (found.sum(0) / sum(test.lengths)).round(4).tolist()
-    print(f"{time.strftime('%X')} {name}: accuracy {accuracy:.4f} ratio {gained:.3f} kept {rates}", flush=True)
-    print(f"  thresholds {[round(t, 3) for t in model.thresholds.tolist()]}", flush=True)
-    return {
-        "accuracy": accuracy, "ratio": gained, "rates": rates, "thresholds": model.thresholds.tolist(),
-        "correct": (logits.argmax(1) == truth).astype(int).tolist(), "predicted": logits.argmax(1).tolist(),
-    }  # fmt: skip
+def stretch(text, rng):
+    """Some of a review's words in a row: mostly few, sometimes many, so that all positions are learned."""
+    words = text.split()
+    size = int(rng.choice(STRETCHES, p=SHARES))
+    start = int(rng.integers(max(1, len(words) - size)))
+    return " ".join(words[start : start + size])
+
+
+def tell(words):
+    print(time.strftime("%X"), words, flush=True)
+
+
+def say(stage, step, steps, trace):
+    if step % 20 == 0 or step == steps:
+        tell(f"{stage} {step}/{steps} loss {np.mean(trace.loss[-20:]):.3f} share {trace.share[-1]:.3f} "
+             f"thresholds {[round(t, 2) for t in trace.thresholds[-1]]}")  # fmt: skip
 
 
 def keep(model, path):
@@ -158,6 +200,16 @@ def load(model, path):
         for name, p in model.named_parameters():
             if name in stored:
                 p.copy_(stored[name])
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    experiment = Experiment(args)
+    for method in args.methods:
+        experiment.run(method)
+    tell("done")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from colonnade.gateway.store import JobRow
 T = TypeVar("T")
 PLUGIN = str(Path(__file__).parent / "plugin")
 ADDRESS = "http://127.0.0.1:8000"
-PATIENCE = 60.0  # seconds after which a test gives up waiting; never a measure of speed
+PATIENCE = 180.0  # seconds after which a test gives up waiting; never a measure of speed
 
 if PLUGIN not in sys.path:
     sys.path.insert(0, PLUGIN)

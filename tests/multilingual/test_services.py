@@ -12,7 +12,7 @@ from colonnade.errors import BadInput
 from colonnade.runner import run
 from colonnade.service import get
 
-NAMES = ["audit", "catalogue", "retrieval", "similarity", "transfer", "typology", "word_align"]
+NAMES = ["adapt", "audit", "catalogue", "pretrain", "retrieval", "similarity", "transfer", "typology", "word_align"]
 EXAMPLES = Path(colonnade.multilingual.services.__file__).parent / "examples"
 
 
@@ -87,6 +87,53 @@ def test_transfer_by_the_control(tmp_path: Path) -> None:
     assert column(got["table"], "language")[0] == "eng" and column(got["table"], "gap")[0] == 0
     assert all(gap > 0 for gap in column(got["table"], "gap")[1:])
     assert "needs at least 6" in got["notes"] and "too few to rank" in got["notes"]
+
+
+SMALL = {"vocabulary": 400, "steps": 3, "tokens": 256, "layers": 1, "hidden": 16, "longest": 64}
+
+
+def test_pretrained_models_are_compared_with_their_controls_and_taken_up_by_adapting(tmp_path: Path) -> None:
+    text = str(EXAMPLES / "flores-eng-kab.tsv")
+    got = results("pretrain", SMALL | {"text": text, "tlm": 1, "contrastive": 1}, tmp_path)
+    assert "untrained" in got["verdict"] and "knows no more" in got["verdict"]
+    assert column(got["mixing"], "share of draws") == [0.5, 0.5]
+    again = results("pretrain", SMALL | {"text": text, "tlm": 1, "contrastive": 1}, tmp_path / "again")
+    assert again["verdict"] == got["verdict"] and column(again["table"], "loss") == column(got["table"], "loss")
+    model = {"own_model": str(got[""].files / "model.zip"), "text": text, "steps": 3}
+    for method, file in (
+        ("adapter", "adapter.safetensors"),
+        ("vocabulary", "model.zip"),
+        ("contrast", "adapter.safetensors"),
+    ):
+        done = results("adapt", model | {"method": method, "epochs": 1}, tmp_path / method)
+        assert (done[""].files / file).is_file() and f"by {method}" in done["verdict"]
+        assert (method == "contrast") == ("loss a character" not in [c.name for c in done["table"].columns])
+    advised = results("adapt", model, tmp_path / "advised")
+    assert column(advised["advice"], "step")[-1] == "contrast" and "held-out sentences" in advised["verdict"]
+
+
+def test_controlled_languages_beside_their_untrained_models(tmp_path: Path) -> None:
+    inputs = SMALL | {
+        "text": str(EXAMPLES / "flores-eng-kab.tsv"),
+        "kind": "controlled",
+        "settings": "original, monolingual",
+    }
+    got = results("pretrain", inputs, tmp_path)
+    assert column(got["table"], "setting") == ["original", "monolingual"] and got.get("model") is None
+    with pytest.raises(BadInput, match="originale is no setting"):
+        results("pretrain", inputs | {"settings": "originale"}, tmp_path / "x")
+    with pytest.raises(BadInput, match="does not divide hidden"):
+        results("pretrain", inputs | {"heads": 3}, tmp_path / "y")
+
+
+def test_adapting_by_a_rotation(tmp_path: Path) -> None:
+    inputs = {"text": str(EXAMPLES / "flores-eng-kab.tsv"), "model": "ngrams", "method": "procrustes"}
+    got = results("adapt", inputs, tmp_path)
+    assert column(got["table"], "") == ["before", "after"] and (got[""].files / "adapter.safetensors").is_file()
+    with pytest.raises(BadInput, match="needs a masked language model of your own"):
+        results("adapt", inputs | {"method": "adapter"}, tmp_path / "x")
+    with pytest.raises(BadInput, match="ngrams is not; take procrustes"):
+        results("adapt", inputs | {"method": "lora"}, tmp_path / "y")
 
 
 def test_files_are_known_by_content_as_the_gateway_stores_them_without_ending(tmp_path: Path) -> None:

@@ -20,18 +20,22 @@ def test_they_are_small_and_say_what_they_are() -> None:
     card = (ZOO / "README.md").read_text()
     notes = carried().notes
     assert str(notes["trainings"]) in card.replace(",", "") and str(notes["two_trainings_correlate"])[:4] in card
+    assert f"first {carried(space='mobilenet').notes['trainings']} of a plan" in card
     assert not notes.get("provisional")
 
 
-def test_the_database_is_that_of_the_models() -> None:
-    outcomes = metadb.load(ZOO / "metadb.csv.gz")
-    assert len(outcomes) == carried().notes["trainings"]
-    assert len(records(outcomes).tasks) == carried().notes["tasks"] >= 30
-    assert metadb.noise_ceiling(outcomes) == pytest.approx(carried().notes["two_trainings_correlate"], abs=1e-3)
+@pytest.mark.parametrize("space", ["cells", "mobilenet"])
+def test_the_database_is_that_of_the_models(space: str) -> None:
+    outcomes = [o for o in metadb.load(ZOO / "metadb.csv.gz") if o.trial.space == space]
+    notes = carried(space=space).notes
+    assert len(outcomes) == notes["trainings"]
+    assert len(records(outcomes, space).tasks) == notes["tasks"] >= 30
+    assert metadb.noise_ceiling(outcomes) == pytest.approx(notes["two_trainings_correlate"], abs=1e-3)
 
 
-def test_nine_in_ten_accuracies_of_a_task_left_out_lie_in_the_intervals() -> None:
-    residuals = carried().residuals
+@pytest.mark.parametrize("space", ["cells", "mobilenet"])
+def test_nine_in_ten_accuracies_of_a_task_left_out_lie_in_the_intervals(space: str) -> None:
+    residuals = carried(space=space).residuals
     covered = [
         np.mean(np.abs(r) <= quantile(residuals[:i] + residuals[i + 1 :], LEVEL)) for i, r in enumerate(residuals)
     ]
@@ -41,7 +45,7 @@ def test_nine_in_ten_accuracies_of_a_task_left_out_lie_in_the_intervals() -> Non
 def test_the_generator_has_learned_the_space(signs: Images) -> None:
     model, description = carried(), describe(signs)
     free, masked = (quality(model.draw(description, 500, seed=1, masked=m), set(model.known)) for m in (False, True))
-    assert free.validity >= 60  # nothing masked or repaired; the goal of 99.5 is missed after 250 steps
+    assert free.validity >= 99  # nothing masked or repaired
     assert masked.validity == 100
     assert free.uniqueness >= 60 and masked.uniqueness >= 60
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,10 @@ def random_texts(lengths: list[int], pad: int = 0, seed: int = 0, left: bool = F
 
 
 def shared(name: str) -> Path | None:
-    """A folder of data that stands beside the project, or None."""
-    for parent in Path(__file__).parents:
-        if (parent / "shared" / "data" / name).is_dir():
-            return parent / "shared" / "data" / name
-    return None
+    """A folder of data in COLONNADE_DATA or beside the project, or None."""
+    named = os.environ.get("COLONNADE_DATA")
+    places = [Path(named)] if named else [parent / "shared" / "data" for parent in Path(__file__).parents]
+    return next((place / name for place in places if (place / name).is_dir()), None)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import torch
 
 from colonnade.pruning import PrunedEncoder, PruningError, Rule, prune
 from colonnade.pruning.encoder import kept_mask
+from colonnade.pruning.score import relative
 
 from .conftest import FAMILIES, LENGTHS, random_model, random_texts
 
@@ -16,6 +17,7 @@ RULES = {
     "64 rows": {"rows": 64},
     "16 rows": {"rows": 16},
     "first row": {"rows": 1},
+    "relative": {"score": "relative", "rows": 16, "protect": [7, 8, 9, 10]},
     "random": {"score": "random"},
     "top-k": {"rule": "topk", "keep_rates": [0.8, 0.5, 0.3]},
 }
@@ -131,6 +133,29 @@ def test_thresholds_that_remove_everything_leave_the_first_token() -> None:
         out = pruned(**random_texts([33, 70], 1), output_kept=True)
         assert out.kept.sum() == 2 * 3
         assert torch.isfinite(out.logits).all()
+
+
+@pytest.mark.parametrize("score", ["received", "relative"])
+def test_a_text_of_protected_tokens_only_keeps_them(score: str) -> None:
+    pruned = prune(random_model("bert"), [9.0, 9.0, 9.0], score=score, protect=[7])
+    ids = torch.tensor([[2, 7], [3, 7]])
+    for execution in ("mask", "gather", "packed"):
+        pruned.set_execution(execution)
+        with torch.no_grad():
+            out = pruned(input_ids=ids, output_kept=True)
+        assert out.kept[:, :-1].all() and torch.isfinite(out.logits).all()
+
+
+def test_the_relative_score_is_of_mean_one_over_tokens_that_may_leave() -> None:
+    torch.manual_seed(0)
+    r = torch.rand(50) + 0.1
+    r[0] = 1000  # a token that draws everything
+    free = torch.ones(50)
+    free[0] = 0
+    found = relative(r, free)
+    assert float(found[1:].mean()) == pytest.approx(1, abs=1e-5)
+    assert torch.allclose(relative(7 * r, free), found)
+    assert torch.isfinite(relative(r, torch.zeros(50))).all()
 
 
 def test_half_precision_runs() -> None:

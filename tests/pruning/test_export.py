@@ -44,6 +44,8 @@ def test_onnx_and_openvino_are_the_model(tmp_path: Path) -> None:
     assert answers(pruned, OnnxModel(path)) < 1e-5
     pytest.importorskip("openvino")
     assert answers(pruned, OpenVinoModel(to_openvino(path, tmp_path / "m.xml"))) < 1e-5
+    pruned.set_rule(score="relative")
+    assert answers(pruned, OnnxModel(to_onnx(pruned, tmp_path / "relative.onnx"))) < 1e-5
     assert answers(pruned, OnnxModel(to_int8(path, tmp_path / "m8.onnx"))) < 0.3
     with torch.no_grad():  # the model itself is as it was
         assert pruned(**random_texts([9])).logits.shape == (1, 2)

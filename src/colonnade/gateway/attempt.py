@@ -39,6 +39,7 @@ class Outcome:
     error: str = ""
     cpu_seconds: float = 0.0
     max_rss: int = 0
+    stored: int = 0  # bytes in the object store, where there is one
 
 
 @dataclass

@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from colonnade.gateway import processes
+from colonnade.gateway import enclosure, processes
 from colonnade.gateway.attempt import CANCELLED, Outcome, settle
 from colonnade.gateway.keeper import keep
 from colonnade.gateway.order import Order
@@ -25,6 +27,7 @@ from colonnade.gateway.service_process import clean_environment
 
 log = logging.getLogger(__name__)
 MAX_REFUSED = 10_000
+ENDS_VARIABLE = "COLONNADE_ENDS"  # set in an allocation of a batch system: when its time is over
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,18 @@ class Jobs:
         self._spare: Line | None = None  # forked in advance: the next job need not wait for it
         self._refused: dict[str, None] = {}
         self._closed = False
+        self.ends = float("inf")  # when the batch system takes the worker away, in seconds since the epoch
 
     def run(self, order: Order) -> Outcome:
         """Run one attempt to its end; blocks the calling thread."""
+        if order.isolate != "off" and not enclosure.available():
+            if order.isolate == "required":
+                return Outcome("failed", enclosure.MISSING)
+            order = replace(order, isolate="off")
         with self._lock:
+            if time.time() + order.limits.walltime > self.ends:
+                _leave()
+                return Outcome("unstarted", "The worker's own time is nearly over.")
             if self._closed:
                 return Outcome("lost", "The worker stopped.")
             if order.key in self._refused:
@@ -150,6 +161,14 @@ def _end_orphans(known: set[int]) -> None:
                 os.waitpid(orphan, 0)
 
 
+def _leave() -> None:
+    """Close this worker once the scheduler has heard what its task gave back."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    worker.loop.add_callback(worker.loop.call_later, 1.0, worker.close_gracefully)
+
+
 _jobs = Jobs()
 
 
@@ -189,9 +208,13 @@ class Warm:
 
     def setup(self, worker: Any) -> None:
         # The fork server and all its children run in this environment, and it alone is what /proc shows of them.
+        _jobs.ends = float(os.environ.get(ENDS_VARIABLE, "inf"))
         kept = clean_environment(os.environ, self.pass_environment)
         os.environ.clear()
         os.environ.update(kept)
+        if kept.get("PYTHONPATH"):  # jobs run in folders of their own, where a relative one means something else
+            folders = kept["PYTHONPATH"].split(os.pathsep)
+            os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(folder).absolute()) for folder in folders if folder)
         os.environ["PYTHONHASHSEED"] = "0"  # the order of a set is then the same in every run of a job
         # Otherwise every child would run the program that started the gateway again, under another name.
         sys.modules["__main__"] = types.ModuleType("__main__")

@@ -28,6 +28,7 @@ from colonnade.gateway.files import Draft, FileStore
 from colonnade.gateway.person import ALONE, Person
 from colonnade.gateway.queue import Page
 from colonnade.gateway.settings import Settings
+from colonnade.gateway.storage import Storage, Unreachable, tree
 from colonnade.gateway.store import (
     FileRow,
     JobFile,
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
 STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
 EVENT_POLL = 0.1  # seconds between two looks at a watched job's events
+FETCHED = ".fetched"  # in a run directory that holds all that the object store has of the run
 MAX_PAGE = 500
 MAX_TITLE = 200
 
@@ -76,13 +78,14 @@ class Gateway:
         self.runs = self.settings.data / "runs"
         self.store = Store(self.settings.database_url, self.settings.busy_timeout)
         self.store.upgrade()
-        self.files = FileStore(self.settings.data / "files", int(self.settings.upload_limit))
+        self.storage = storage_of(self.settings)
+        self.files = FileStore(self.settings.data / "files", int(self.settings.upload_limit), self.storage)
         self.office: Office | None = None
         if self.settings.accounts:
             from colonnade.gateway.accounts.office import Office
 
             self.office = Office(self.settings, self.store)
-        self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of, self.office)
+        self.dispatcher = Dispatcher(self.settings, self.store, self.directory_of, self.office, self.storage)
         self.conductor = Conductor(self)
         self.dispatcher.on_change = self.conductor.heard
         self._ear: Ear | None = None
@@ -171,9 +174,7 @@ class Gateway:
             seed=seed,
             fingerprint=runner.fingerprint(service, inputs, seed),
             run=id,
-            cores=min(max(service.resources.cores, 1), self.settings.workers)
-            if self.settings.scheduler == "local"
-            else max(service.resources.cores, 1),
+            cores=self._cores(service),
             owner=person.id,
             group_id=group,
             created=now(),
@@ -184,6 +185,8 @@ class Gateway:
         directory = self.directory_of(id)
         with self._plain_disk_errors(directory):
             runner.prepare(service, inputs, directory, seed, place=self.files.place)
+            if self.storage is not None:
+                self.storage.keep(id, 0, tree(directory))
             with self.store.write() as session:
                 if self.office is not None:
                     self.office.admit(session, person, row)
@@ -191,6 +194,19 @@ class Gateway:
         self.dispatcher.wake()
         log.info("job queued", extra={"job": id, "service": service.name})
         return row
+
+    def _cores(self, service: Service[Any, Any]) -> int:
+        """How many cores a job of the service holds.
+
+        Raises:
+            Refused: no queue of the batch system takes it.
+        """
+        wanted = max(service.resources.cores, 1)
+        if self.settings.batch and self.dispatcher.engine.shape(service.name) is None:
+            asked = service.resources
+            asks = f"{wanted} cores, {asked.memory}, {asked.gpus} GPUs and {asked.walltime} (h:mm:ss)"
+            raise Refused(f"No queue of this gateway takes {service.name}, which asks for {asks}.")
+        return min(wanted, self.settings.workers) if self.settings.scheduler == "local" else wanted
 
     def _serve(self, row: JobRow, checksums: list[str]) -> bool:
         """Enter the job as one that an earlier result answers, if there is such a result."""
@@ -254,7 +270,7 @@ class Gateway:
         """
         row = self.job(id)
         service = get(row.service)
-        inputs = service.parse(row.inputs, runner.run_files(self.directory_of(row.run)))
+        inputs = service.parse(row.inputs, runner.run_files(self.results(row)))
         group = row.group_id if row.group_id in person.groups else None
         return self.submit(service, inputs, seed=row.seed, again=True, title=row.title, person=person, group=group)
 
@@ -295,6 +311,11 @@ class Gateway:
         with self.store.read() as session:
             runs = list(session.scalars(select(RemovalRow.run)))
         for run in runs:
+            if self.storage is not None:
+                try:
+                    self.storage.forget(run)
+                except Unreachable:  # the daily round comes back to it
+                    continue
             shutil.rmtree(self.directory_of(run), ignore_errors=True)
             if not self.directory_of(run).exists():
                 with self.store.write() as session:
@@ -306,7 +327,20 @@ class Gateway:
         Raises:
             UnknownJob: there is none of that id.
         """
-        return self.directory_of(self.job(id).run)
+        return self.results(self.job(id))
+
+    def results(self, row: JobRow) -> Path:
+        """The run directory of a job; what a job that has ended left in the object store is brought here first.
+
+        Raises:
+            Unreachable: the object store does not answer.
+        """
+        directory = self.directory_of(row.run)
+        if self.storage is not None and row.final and not (directory / FETCHED).exists():
+            lists = self.storage.fetch(row.run, directory, lambda names: [*names[:1], *_ends(names)])
+            if _ends(lists):
+                (directory / FETCHED).touch()
+        return directory
 
     def directory_of(self, run: str) -> Path:
         # The last characters of an id are its random part: the folders fill evenly.
@@ -435,7 +469,7 @@ class Gateway:
 
     def _tidy(self) -> None:
         """Finish removals that a crash cut short; remove what nobody uses any more, and what was kept long enough."""
-        with suppress(Unavailable):
+        with suppress(Unavailable, Unreachable):
             self._remove_runs()
             self._forget_unused()
             self._expire()
@@ -470,9 +504,24 @@ class Gateway:
         except BaseException as error:
             if directory is not None:
                 shutil.rmtree(directory, ignore_errors=True)
+            if isinstance(error, Unreachable):
+                raise Unavailable(str(error)) from error
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise Unavailable("There is no space left on the gateway's disk.") from error
             raise
+
+
+def _ends(lists: list[str]) -> list[str]:
+    """The list of what the last attempt left, when one has come to its end."""
+    return [name for name in lists if name.endswith(".json") and name != "0000.json"][-1:]
+
+
+def storage_of(settings: Settings) -> Storage | None:
+    """The object store of the settings; None when files lie in the data folder."""
+    if not settings.storage:
+        return None
+    secret = settings.storage_secret.get_secret_value()
+    return Storage(settings.storage, settings.storage_endpoint, settings.storage_key, secret)
 
 
 def _state_event(row: JobRow) -> Event:

@@ -16,9 +16,10 @@ from ulid import ULID
 
 from colonnade.gateway import processes, queue
 from colonnade.gateway.attempt import Outcome, settle
-from colonnade.gateway.engine import Engine
+from colonnade.gateway.engine import Engine, Pool
 from colonnade.gateway.queue import Claim
 from colonnade.gateway.settings import Settings
+from colonnade.gateway.storage import Storage
 from colonnade.gateway.store import GatewayRow, JobRow, Store, Unavailable, now
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Dispatcher:
         settings: options.
         store: the database.
         directory_of: run directory by the name of the run.
+        storage: where jobs' files are, when it is not a folder that the workers see.
         office: where people have accounts: the fair order, and whom to tell of an end.
 
     Attributes:
@@ -45,12 +47,17 @@ class Dispatcher:
     """
 
     def __init__(
-        self, settings: Settings, store: Store, directory_of: Callable[[str], Path], office: Office | None = None
+        self,
+        settings: Settings,
+        store: Store,
+        directory_of: Callable[[str], Path],
+        office: Office | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self.id = str(ULID())
         self.changes = 0
         self.on_change: Callable[[], None] = lambda: None
-        self.engine = Engine(settings, self._report, self.wake)
+        self.engine = Engine(settings, self._report, self.wake, storage)
         self._settings = settings
         self._store = store
         self._directory_of = directory_of
@@ -136,13 +143,16 @@ class Dispatcher:
         return True
 
     def _hand_over(self) -> None:
-        together = self._settings.scheduler != "local"  # other gateways' jobs run on the same cores
-        free = self.engine.cores - (0 if together else sum(claim.cores for claim in self._running.values()))
-        if free < 1:
-            return
+        for pool in self.engine.pools():
+            running = [claim for claim in self._running.values() if pool.holds(claim.service)]
+            free = pool.cores - (0 if pool.together else sum(claim.cores for claim in running))
+            if free > 0:
+                self._take(free, pool)
+
+    def _take(self, free: int, pool: Pool) -> None:
         with self._store.write() as session:
             fair = self._office.fair() if self._office is not None else None
-            claims = queue.claim(session, self.id, free, together=together, fair=fair)
+            claims = queue.claim(session, self.id, free, together=pool.together, fair=fair, services=pool.services)
         for claim in claims:
             self._running[claim.key] = claim
             log.info("job started", extra={"job": claim.id, "attempt": claim.attempt, "service": claim.service})
@@ -163,7 +173,7 @@ class Dispatcher:
 
     def _record(self, id: str, attempt: int, outcome: Outcome) -> None:
         over = outcome.status not in ("lost", "unstarted")
-        stored = self._size(id) if over and self._office is not None else 0
+        stored = outcome.stored or (self._size(id) if over and self._office is not None else 0)
         with self._store.write() as session:
             if over:
                 changed = queue.finish(

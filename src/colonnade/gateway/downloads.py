@@ -38,7 +38,7 @@ def finished(gateway: Gateway, row: JobRow) -> runner.Run:
     """
     if not row.final:
         raise NotEnded(f"The job is {row.state}; it has no result yet.")
-    run = runner.load(gateway.directory_of(row.run))
+    run = runner.load(gateway.results(row))
     if run.status == "pending":
         raise NotEnded(row.error or f"The job was {row.state} and has no result.")
     return run

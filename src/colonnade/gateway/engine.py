@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from colonnade.gateway import child
-from colonnade.gateway.attempt import Outcome, Record
-from colonnade.gateway.order import Limits, Order
+from colonnade.gateway import carrier, child
+from colonnade.gateway.attempt import CANCELLED, Outcome, Record
+from colonnade.gateway.batch import Batch, Shape, shape_of
+from colonnade.gateway.order import Isolation, Limits, Order
 from colonnade.gateway.queue import Claim
-from colonnade.gateway.settings import Settings
+from colonnade.gateway.settings import Settings, config_file
+from colonnade.gateway.storage import Storage
 from colonnade.service import Resources, services
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,24 @@ CONFIG = {
 }
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Cores that some jobs share: the engine's, or those of one queue of a batch system.
+
+    Attributes:
+        cores: how many there are.
+        together: the running jobs of all gateways are on them.
+        services: whose jobs; None: all.
+    """
+
+    cores: int
+    together: bool = False
+    services: frozenset[str] | None = None
+
+    def holds(self, service: str) -> bool:
+        return self.services is None or service in self.services
+
+
 class Engine:
     """Runs claimed jobs and reports how each attempt ended.
 
@@ -53,6 +75,7 @@ class Engine:
         settings: options.
         report: called, from some thread, with every claim that was submitted and its outcome.
         changed: called when the engine has become ready or was lost.
+        storage: where jobs' files are, when it is not a folder that the workers see.
 
     Attributes:
         status: "starting", "ready", "lost" (a scheduler that cannot be reached just now) or "stopped".
@@ -60,7 +83,11 @@ class Engine:
     """
 
     def __init__(
-        self, settings: Settings, report: Callable[[Claim, Outcome], None], changed: Callable[[], None]
+        self,
+        settings: Settings,
+        report: Callable[[Claim, Outcome], None],
+        changed: Callable[[], None],
+        storage: Storage | None = None,
     ) -> None:
         self.status: Status = "starting"
         self.cores = 0
@@ -69,7 +96,15 @@ class Engine:
         self._changed = changed
         self._cluster: Any = None
         self._client: Any = None
+        self._storage = storage
+        self._directories: dict[str, Path] = {}  # where events of jobs on other machines are written down
+        self._batch: Batch | None = None
+        self._shapes: dict[str, Shape | None] = {}  # of the batch system's allocations, by service
         self._futures: dict[str, Any] = {}
+        self._wanted: dict[str, Shape] = {}  # by the keys of attempts that the batch system has to place
+        self._offered: frozenset[str] = frozenset()  # names of the workers' resources
+        self._withdrawn: set[str] = set()  # attempts that were cancelled before a worker had begun them
+        self._turn = threading.Event()
         self._stop = threading.Event()
         self._messengers = ThreadPoolExecutor(2, thread_name_prefix="colonnade-engine")
         self._thread = threading.Thread(target=self._run, name="colonnade-engine", daemon=True)
@@ -84,6 +119,7 @@ class Engine:
         """End all jobs and the workers; every job still running is reported as lost."""
         self.status, self.cores = "stopped", 0
         self._stop.set()
+        self._turn.set()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
         self._messengers.shutdown(wait=False, cancel_futures=True)
@@ -100,7 +136,8 @@ class Engine:
                 if not self._stop.is_set():
                     log.warning("The engine cannot be reached (%s); trying again.", error)
                 self._lose()
-            self._stop.wait(RECONNECT if self.status != "ready" else self._settings.poll)
+            self._turn.wait(RECONNECT if self.status != "ready" else self._settings.poll)
+            self._turn.clear()
 
     def _connect(self) -> None:
         import dask
@@ -111,22 +148,67 @@ class Engine:
         if self._settings.scheduler == "local":
             self._cluster = _local_cluster(self._settings)
             self._client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+        elif self._settings.batch:
+            self._batch = Batch(self._settings)
+            self._cluster = self._batch.start()
+            self._client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
         else:
             address = self._settings.scheduler
             self._client = Client(address, set_as_default=False, timeout="10s")  # type: ignore[no-untyped-call]
         plugin = child.Warm(self._settings.preload, self._settings.pass_environment)
         self._client.register_plugin(_as_dask_plugin(plugin))
+        if self._storage is not None:
+            self._client.subscribe_topic(carrier.TOPIC, self._heard)
 
     def _look(self) -> None:
         """See whether the scheduler is there and what its workers offer."""
         if self._client.status != "running":
             raise ConnectionError(f"the connection to the scheduler is {self._client.status}")
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        info = self._client.scheduler_info(n_workers=-1)["workers"]
+        if self._batch is not None:
+            self._fit(info)
+            return
+        workers = info.values()
+        self._offered = frozenset(name for worker in workers for name in worker["resources"])
         cores = int(sum(worker["resources"].get(CORES, 0) for worker in workers))
         if self._stop.is_set() or cores == self.cores:
             return
         self.status, self.cores = ("ready" if cores else "starting"), cores
         self._changed()
+
+    def _fit(self, workers: dict[str, dict[str, Any]]) -> None:
+        """Have as many allocations as attempts ask for."""
+        assert self._batch is not None
+        busy = self._client.processing()
+        names = {str(worker["name"]): bool(busy.get(address)) for address, worker in workers.items()}
+        self._batch.fit(Counter(list(self._wanted.values())), names)
+        if self.status != "ready" or not self.cores:
+            self.status = "ready"
+            self.cores = sum(queue.cores for queue in self._settings.batch_queues.values())
+            self._changed()
+
+    def pools(self) -> list[Pool]:
+        """What jobs may hold just now; a batch system is asked for it as they come."""
+        if self._batch is None:
+            together = self._settings.scheduler != "local"  # other gateways' jobs run on the same cores
+            return [Pool(self.cores, together)]
+        if not self.cores:
+            return []
+        return [
+            Pool(queue.cores, services=frozenset(name for name in services() if self._queue(name) == key))
+            for key, queue in self._settings.batch_queues.items()
+        ]
+
+    def shape(self, service: str) -> Shape | None:
+        """The allocation that a service's jobs run in; None when no queue of the batch system holds it."""
+        if service not in self._shapes:
+            limit = int(self._settings.memory_limit) if self._settings.memory_limit else None
+            self._shapes[service] = shape_of(_resources(service), self._settings.batch_queues, limit)
+        return self._shapes[service]
+
+    def _queue(self, service: str) -> str | None:
+        shape = self.shape(service)
+        return shape.queue if shape is not None else None
 
     def _lose(self) -> None:
         if self.status == "ready":
@@ -135,8 +217,8 @@ class Engine:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        client, cluster = self._client, self._cluster
-        self._client = self._cluster = None
+        client, cluster, batch = self._client, self._cluster, self._batch
+        self._client = self._cluster = self._batch = None
         if client is not None:
             with suppress(Exception):
                 if cluster is not None:
@@ -145,6 +227,8 @@ class Engine:
                     client.run(child.tell_all, list(self._futures), "stop", on_error="ignore")
             with suppress(Exception):
                 client.close(timeout=2)
+        if batch is not None:
+            batch.close()
         if cluster is not None:
             with suppress(Exception):
                 cluster.close(timeout=5)
@@ -153,34 +237,74 @@ class Engine:
 
     def submit(self, claim: Claim, directory: Path) -> bool:
         """Hand an attempt to a worker; False when none can be reached, and the attempt never began."""
-        order = Order(
-            key=claim.key,
-            attempt=claim.attempt,
-            directory=directory,
-            cores=claim.cores,
-            limits=Limits.of(_resources(claim.service), self._settings),
-        )
+        order = _order(claim, directory, self._settings)
         try:
-            future = self._client.submit(
-                child.run, order, key=claim.key, resources={CORES: claim.cores}, pure=False, retries=0
-            )
+            wanted = self._place(claim)
+            future = self._client.submit(*self._task(order, claim), key=claim.key, resources=wanted, pure=False)
         except Exception as error:  # the scheduler went away between the claim and now
             log.warning("%s could not be submitted (%s).", claim.key, error)
             self.cores = 0  # until the scheduler has been seen again
+            self._wanted.pop(claim.key, None)
             return False
         self._futures[claim.key] = future
+        self._turn.set()
         future.add_done_callback(lambda done: self._done(claim, directory, done))
         return True
 
+    def _task(self, order: Order, claim: Claim) -> tuple[Any, ...]:
+        """What a worker calls: with an object store it fetches and stores the job's files itself."""
+        if self._storage is None:
+            return (child.run, order)
+        self._directories[claim.key] = order.directory
+        return (carrier.run, order, carrier.Carriage(self._storage, claim.run, self._settings.storage_patience))
+
+    def _heard(self, event: tuple[Any, dict[str, Any]]) -> None:
+        """Events of a job, from the worker that runs it."""
+        news = event[1]
+        directory = self._directories.get(news["key"])
+        if directory is not None:
+            carrier.write_down(directory, news["offset"], news["text"])
+
+    def _place(self, claim: Claim) -> dict[str, float]:
+        """The Dask resources of the workers that may run an attempt, and how much of each it takes."""
+        if self._batch is not None:
+            shape = self.shape(claim.service)
+            if shape is None:
+                raise LookupError("no queue of the batch system takes it any more")
+            self._wanted[claim.key] = shape
+            return {shape.resource: 1}
+        asked = _resources(claim.service)
+        extra = {"memory": asked.memory_bytes} if "memory" in self._offered else {}
+        return {CORES: claim.cores} | extra | ({"gpus": asked.gpus} if asked.gpus else {})
+
     def cancel(self, key: str) -> None:
         """End a job; returns at once."""
-        client = self._client
+        client, future = self._client, self._futures.get(key)
         if client is not None:
             with suppress(RuntimeError):  # stopping: all jobs end
-                self._messengers.submit(_tell, client, key)
+                self._messengers.submit(self._tell, client, key, future)
+
+    def _tell(self, client: Any, key: str, future: Any) -> None:
+        """Tell the worker that runs a job to end it; a job that no worker has begun is taken from the scheduler."""
+        try:
+            client.run(child.tell, key, "cancel", on_error="ignore")
+            begun = any(key in keys for keys in client.processing().values())
+            if future is not None and not begun and not future.done():
+                self._withdrawn.add(key)
+                future.cancel()
+                client.run(child.tell, key, "cancel", on_error="ignore")  # it may have begun just now
+        except Exception as error:
+            log.warning("%s could not be told to end (%s).", key, error)
 
     def _done(self, claim: Claim, directory: Path, future: Any) -> None:
         self._futures.pop(claim.key, None)
+        self._wanted.pop(claim.key, None)
+        self._directories.pop(claim.key, None)
+        self._turn.set()
+        if claim.key in self._withdrawn:
+            self._withdrawn.discard(claim.key)
+            self._report(claim, Outcome("cancelled", CANCELLED))
+            return
         try:
             # What the keeper wrote last spares a journey through the scheduler to the worker and back.
             known = Record.read(directory) if future.status == "finished" else None
@@ -195,11 +319,20 @@ class Engine:
         self._report(claim, outcome)
 
 
-def _tell(client: Any, key: str) -> None:
-    try:
-        client.run(child.tell, key, "cancel", on_error="ignore")
-    except Exception as error:
-        log.warning("%s could not be told to end (%s).", key, error)
+def _order(claim: Claim, directory: Path, settings: Settings) -> Order:
+    asked = _resources(claim.service)
+    isolate: Isolation = settings.isolation or ("auto" if settings.accounts else "off")
+    return Order(
+        key=claim.key,
+        attempt=claim.attempt,
+        directory=directory,
+        cores=claim.cores,
+        limits=Limits.of(asked, settings),
+        gpus=asked.gpus,
+        isolate=isolate,
+        network=asked.network,
+        hidden=(settings.data, config_file()),
+    )
 
 
 def _resources(service: str) -> Resources:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from colonnade.errors import ColonnadeError
+from colonnade.gateway.storage import Storage
 from colonnade.inputs import example_file, human_size
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,10 +32,12 @@ class FileStore:
     Args:
         folder: where the files are.
         limit: largest file in bytes.
+        storage: an object store that holds the files for good; the folder is then a copy of what was used here.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, storage: Storage | None = None) -> None:
         self.folder = folder
+        self.storage = storage
         self.limit = limit
         self._drafts = folder / "drafts"
         self._drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,6 +76,9 @@ class FileStore:
             raise ValueError("a file is named by the answer of its upload")
         sha256 = str(reference.get("sha256", ""))
         path = self.path(sha256)
+        if self.storage is not None and _SHA256.fullmatch(sha256) and not path.is_file():
+            with suppress(FileNotFoundError):
+                self.storage.get(stored_name(sha256), path, sha256)
         if not _SHA256.fullmatch(sha256) or not path.is_file():
             raise ValueError("there is no such uploaded file; upload it again")
         return path
@@ -85,7 +91,14 @@ class FileStore:
                 return
         shutil.copyfile(source, target)
 
+    def send(self, source: Path, sha256: str) -> None:
+        """Bring a file to the object store, where there is one and it lacks it."""
+        if self.storage is not None and not self.storage.has(stored_name(sha256)):
+            self.storage.put(source, stored_name(sha256))
+
     def remove(self, sha256: str) -> None:
+        if self.storage is not None:
+            self.storage.remove(stored_name(sha256))
         self.path(sha256).unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -131,6 +144,7 @@ class Draft:
         # Run directories hold hard links to the file: whoever writes into it must first make a copy.
         os.fchmod(self._stream.fileno(), 0o444)
         os.fsync(self._stream.fileno())
+        self._store.send(self._path, self.sha256)
 
     def keep(self) -> tuple[str, int]:
         """Make the sealed draft a file of the store, at once.
@@ -140,6 +154,7 @@ class Draft:
         """
         sha256 = self.sha256
         target = self._store.path(sha256)
+        self._store.send(self._path, sha256)  # once more: the last job that named it may just have been deleted
         target.parent.mkdir(exist_ok=True, mode=0o700)
         if not target.exists():
             self._path.replace(target)
@@ -155,6 +170,11 @@ class Draft:
         with suppress(OSError):  # on a full disk even closing may fail; the draft goes all the same
             self._stream.close()
         self._path.unlink(missing_ok=True)
+
+
+def stored_name(sha256: str) -> str:
+    """Where an upload is in the object store."""
+    return f"files/{sha256[:2]}/{sha256}"
 
 
 def _sync_folder(folder: Path) -> None:

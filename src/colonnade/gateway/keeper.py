@@ -192,6 +192,8 @@ class Keeper:
             if pid == service:
                 self._peak = max(self._peak, used.ru_maxrss * 1024)
                 ended = os.waitstatus_to_exitcode(status)
+                if self._order.isolate != "off" and ended > 128:  # bubblewrap's word for a signal
+                    ended = 128 - ended
                 self._end = _End(code=max(ended, 0), signal=max(-ended, 0))
 
     def _check(self, service: int) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # workers read neither settings nor the database
     from colonnade.gateway.settings import Settings
     from colonnade.service import Resources
+
+Isolation = Literal["auto", "required", "off"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,20 @@ class Limits:
 
 @dataclass(frozen=True)
 class Order:
-    """One attempt: where, by which limits, on how many cores."""
+    """One attempt: where, by which limits, on how many cores.
+
+    `isolate`: in bubblewrap, where `hidden` files and folders are not seen and there is a network only with `network`.
+    """
 
     key: str
     attempt: int
     directory: Path
     cores: int
     limits: Limits
+    gpus: int = 0
+    isolate: Isolation = "off"
+    network: bool = True
+    hidden: tuple[Path, ...] = ()
 
 
 def plain_size(size: float) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from colonnade.errors import BadInput, ColonnadeError, UnknownService, shorten
 from colonnade.gateway.files import TooLarge
+from colonnade.gateway.storage import Unreachable
 from colonnade.gateway.store import Forbidden, TooOften, Unavailable, UnknownJob
 
 MEDIA_TYPE = "application/problem+json"
@@ -95,6 +96,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (Forbidden, 403),
     (TooOften, 429),
     (Unavailable, 503),
+    (Unreachable, 503),
     (ColonnadeError, 409),
 )
 

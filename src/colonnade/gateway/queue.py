@@ -11,7 +11,7 @@ take a session of `Store.write` (or `read`) and leave the commit to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -81,7 +81,13 @@ def earlier_result(session: Session, fingerprint: str, owner: str | None = None)
 
 
 def claim(
-    session: Session, gateway: str, cores: int, *, together: bool = False, fair: FairQueue | None = None
+    session: Session,
+    gateway: str,
+    cores: int,
+    *,
+    together: bool = False,
+    fair: FairQueue | None = None,
+    services: Collection[str] | None = None,
 ) -> list[Claim]:
     """Take queued jobs that fit into `cores`, strictly in the order of their ranks; equal ones as they came.
 
@@ -93,6 +99,7 @@ def claim(
         cores: how many are free; with `together`, how many there are for all gateways.
         together: several gateways share one engine, whose cores hold the running jobs of all of them.
         fair: limits of running jobs by person, and the clock of the fair order; None where there are no persons.
+        services: of which services only, where not all run in the same place.
     """
     if session.get_bind().dialect.name == "postgresql":
         # One gateway at a time looks at the head of the queue: both would else take what fits only once.
@@ -103,6 +110,8 @@ def claim(
         return []
     query: Any = select(JobRow.id, JobRow.service, JobRow.run, JobRow.cores, JobRow.owner, JobRow.rank)
     query = query.where(JobRow.state == "queued").order_by(JobRow.rank, JobRow.id).limit(cores)
+    if services is not None:
+        query = query.where(JobRow.service.in_(services))
     taken: list[Claim] = []
     # Who reaches a limit with this very batch leaves places for others: look once more.
     while heads := session.execute(query if fair is None else fair.narrowed(session, query)).all():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from colonnade import runner
-from colonnade.gateway import processes
+from colonnade.gateway import enclosure, processes
 from colonnade.gateway.attempt import RUN_VARIABLE
 from colonnade.gateway.order import Limits, Order
 
@@ -35,10 +35,22 @@ def clean_environment(environment: Mapping[str, str], also: Iterable[str] = ()) 
 
 def serve(order: Order, scratch: Path, output: int, verdict: int, keeper: int) -> NoReturn:
     """Become the service's process, run it, and leave; never returns into the code that forked it."""
-    code = 1
     try:
         _settle_in(order, scratch, output, keeper)
-        runner.execute(order.directory)
+        if order.isolate != "off":
+            enclosure.enter(order, scratch, verdict)
+    except BaseException as error:
+        with suppress(BaseException):
+            os.write(verdict, runner.sentence(error).encode())
+        os._exit(1)
+    perform(order.directory, verdict)
+
+
+def perform(directory: Path, verdict: int) -> NoReturn:
+    """Run the service, write down why there is no result at all if so, and leave."""
+    code = 1
+    try:
+        runner.execute(directory)
         code = 0
     except BaseException as error:  # also when even the result could not be written, e.g. on a full disk
         with suppress(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,21 @@ class Provider(BaseModel, extra="forbid", frozen=True):
     scope: str = "openid email profile"
 
 
+class BatchQueue(BaseModel, extra="forbid", frozen=True):
+    """A queue of the batch system, and the largest job that it takes; a service goes to the first that holds it."""
+
+    partition: str = Field("", description="the batch system's name of the queue or partition")
+    cores: int = Field(64, ge=1, description="cores that jobs of this queue may hold at once, all together")
+    memory: ByteSize = Field(ByteSize(64 << 30), description="most memory of one job")
+    gpus: int = Field(0, ge=0, description="most accelerators of one job")
+    walltime: timedelta = Field(timedelta(days=1), description="longest run time of one job")
+    disk: ByteSize = Field(ByteSize(10 << 30), description="disk of one job, where the batch system asks for it")
+    directives: tuple[str, ...] = Field((), description="further lines for the batch system; {gpus} is filled in")
+
+
+BATCH_SYSTEMS = ("slurm", "htcondor", "pbs", "lsf", "sge")
+
+
 class Settings(BaseSettings):
     """Options of one gateway; arguments win over `COLONNADE_*` variables, and these over the TOML file."""
 
@@ -49,11 +65,28 @@ class Settings(BaseSettings):
     database: str = Field("", description="SQLAlchemy URL of the database; empty: SQLite in the data folder")
     busy_timeout: float = Field(10.0, gt=0, description="seconds to wait for another writer of the database")
 
-    scheduler: str = Field("local", description='"local", or the address of a Dask scheduler (tcp:// or tls://)')
+    scheduler: str = Field(
+        "local", description='"local", a Dask scheduler (tcp:// or tls://), or slurm, htcondor, pbs, lsf, sge'
+    )
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=1024, description="cores that jobs share here"
     )
+    queues: dict[str, BatchQueue] = Field(default_factory=dict, description="queues of the batch system, by name")
+    batch_host: str = Field("", description="address by which workers reach this machine; empty: found by itself")
+    batch_port: int = Field(0, ge=0, le=65535, description="port for the workers, where a firewall asks; 0: any")
+    batch_idle: float = Field(60.0, ge=0, description="seconds after which an idle allocation is given back")
+    batch_patience: float = Field(86_400.0, gt=0, description="seconds to wait for an allocation before asking anew")
+    batch_python: str = Field("", description="the Python of the workers; empty: the gateway's own")
+    batch_prologue: tuple[str, ...] = Field((), description="shell lines before a worker starts, e.g. module load")
+    storage: str = Field("", description="object store for files, e.g. s3://bucket/folder; empty: the data folder")
+    storage_endpoint: str = Field("", description="address of the object store, where it is not Amazon's")
+    storage_key: str = Field("", description="name of the access key")
+    storage_secret: SecretStr = Field(SecretStr(""), description="the access key")
+    storage_patience: float = Field(600.0, ge=0, description="seconds that a worker waits for the object store")
     preload: tuple[str, ...] = Field((), description="modules to import before a job's process is forked; light ones")
+    isolation: Literal["", "auto", "required", "off"] = Field(
+        "", description='jobs in bubblewrap: "auto", where it works; "required", "off"; empty: auto with accounts'
+    )
     pass_environment: tuple[str, ...] = Field((), description="further variables that a job's process may see")
 
     upload_limit: ByteSize = Field(ByteSize(1_000_000_000), description="largest upload, e.g. '1 GB'")
@@ -94,6 +127,13 @@ class Settings(BaseSettings):
     quota_cpu_hours: float = Field(5_000, ge=0, description="CPU hours of one person in a month")
     quota_storage: ByteSize = Field(ByteSize(100_000_000_000), description="files and results of one person")
 
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: str) -> str:
+        if value not in ("local", *BATCH_SYSTEMS) and "://" not in value:
+            raise ValueError(f'it must be "local", an address such as tcp://host:8786, or {", ".join(BATCH_SYSTEMS)}')
+        return value
+
     @model_validator(mode="after")
     def _accounts_need_an_address(self) -> Settings:
         if self.accounts and not self.public_url.startswith(("http://", "https://")):
@@ -120,6 +160,16 @@ class Settings(BaseSettings):
     @classmethod
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @property
+    def batch(self) -> bool:
+        """Whether jobs run in allocations of a batch system."""
+        return self.scheduler in BATCH_SYSTEMS
+
+    @property
+    def batch_queues(self) -> dict[str, BatchQueue]:
+        """The queues in the order in which they are tried; one with the batch system's defaults when none is set."""
+        return self.queues or {"default": BatchQueue()}
 
     @property
     def database_url(self) -> str:

@@ -13,7 +13,7 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules=["align", "analyse", "data", "encoders", "evaluate", "tokens"],
+    submodules=["adapt", "align", "analyse", "data", "encoders", "evaluate", "pretrain", "tokens"],
     submod_attrs={
         "catalogue": ["benchmarks", "models"],
         "errors": ["MultilingualError"],

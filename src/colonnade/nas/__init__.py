@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "features": ["describe", "encode"],
         "fitting": ["fit"],
         "generator": ["quality"],
+        "mobilenet": ["Mobile"],
         "network": ["Network", "build"],
         "proxies": ["scores"],
         "reading": ["load_images"],

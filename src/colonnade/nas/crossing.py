@@ -78,7 +78,7 @@ def _predicted(
     for model in models:
         described = model.describe([description])
         standing = model.standing(
-            model.graph(table.types[places]), table.macro[places], described.expand(len(rows), -1)
+            model.graphs(table.types[places]), table.macro[places], described.expand(len(rows), -1)
         )
         mean, spread = model.levels(described)
         standings.append(standing.numpy())

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from colonnade.nas import cells
+from colonnade.nas import cells, weights
 from colonnade.nas.errors import NasError
 from colonnade.nas.features import Description
 from colonnade.nas.generator import Drawn, Generator
-from colonnade.nas.predictor import Predictor, from_logit, graph_vectors, macro_features
-from colonnade.nas.space import Architecture, Macro
+from colonnade.nas.predictor import Predictor, from_logit, graph_vectors
+from colonnade.nas.space import Macro
+from colonnade.nas.spaces import CELLS, Design, Space, macro_features, named
 
 FORMAT = "colonnade.nas/1"
 LEVEL = 0.9  # of the intervals
@@ -64,8 +64,9 @@ class MetaModel:
         members: of the ensemble.
         statistics: of the training tasks, float32 [tasks, 19].
         residuals: logit accuracy minus prediction for tasks whose family was left out, one array for each task.
-        known: cells that the generator was trained on.
+        known: codes of the graphs that the generator was trained on.
         notes: about the training.
+        space: of the networks that they know.
     """
 
     encoder: str
@@ -75,18 +76,12 @@ class MetaModel:
     residuals: tuple[np.ndarray, ...]
     known: frozenset[int]
     notes: dict[str, Any] = field(default_factory=dict)
+    space: Space = CELLS
 
     @torch.inference_mode()
-    def predict(self, architectures: Sequence[Architecture], description: Description) -> Predicted:
+    def predict(self, architectures: Sequence[Design], description: Description) -> Predicted:
         """Standings, accuracies and intervals of networks on a data set."""
-        grid = cells.every_cell()[[a.cell for a in architectures]]
-        macro = np.empty((len(architectures), 6), dtype=np.float32)
-        by_macro: dict[Macro, list[int]] = {}
-        for place, architecture in enumerate(architectures):
-            by_macro.setdefault(architecture.macro, []).append(place)
-        for knobs, places in by_macro.items():
-            macro[places] = macro_features(grid[places], knobs, description)
-        rows = torch.from_numpy(macro)
+        rows = torch.from_numpy(self.space.features(architectures, description))
         return self._combine([
             (member.standing(graph_vectors(member, architectures), rows, d.expand(len(rows), -1)), *member.levels(d))
             for member in self.members
@@ -165,12 +160,12 @@ def quantile(residuals: Sequence[np.ndarray], level: float) -> float:
 
 def save(model: MetaModel, path: Path) -> None:
     """Write to a safetensors file; weights in half precision."""
-    tensors = {"statistics": model.statistics, "known": torch.tensor(sorted(model.known), dtype=torch.int16)}
+    tensors = {"statistics": model.statistics, "known": torch.tensor(sorted(model.known))}
     for place, member in enumerate(model.members):
         tensors |= {f"member{place}.{name}": value.half() for name, value in member.state_dict().items()}
     tensors |= {f"generator.{name}": value.half() for name, value in model.generator.state_dict().items()}
     tensors |= {f"residuals.{i:03d}": torch.from_numpy(r).float() for i, r in enumerate(model.residuals)}
-    metadata = {"format": FORMAT, "encoder": model.encoder, "notes": json.dumps(model.notes)}
+    metadata = {"format": FORMAT, "encoder": model.encoder, "space": model.space.name, "notes": json.dumps(model.notes)}
     save_file({name: value.contiguous() for name, value in tensors.items()}, str(path), metadata)
 
 
@@ -180,21 +175,15 @@ def load(path: Path | str) -> MetaModel:
     Raises:
         NasError: it is none of ours.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise NasError(f"models: {Path(path).name!r} cannot be read as safetensors ({error}).") from None
-    if metadata.get("format") != FORMAT:
-        raise NasError(f"models: {Path(path).name!r} holds no models of this column (format {FORMAT}).")
+    tensors, metadata = weights.read(path, FORMAT, "models", "models")
     parts: dict[str, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         owner, _, rest = name.partition(".")
         parts.setdefault(owner, {})[rest] = value.float() if value.dtype == torch.float16 else value
     count = sum(owner.startswith("member") for owner in parts)
-    members = [_filled(Predictor(_width(parts[f"member{i}"])), parts[f"member{i}"]) for i in range(count)]
-    generator = _filled(Generator(_width(parts["generator"])), parts["generator"])
+    space = named(metadata.get("space", CELLS.name))
+    members = [_filled(Predictor(_width(parts[f"member{i}"]), space=space), parts[f"member{i}"]) for i in range(count)]
+    generator = _filled(Generator(_width(parts["generator"]), space=space), parts["generator"])
     return MetaModel(
         metadata["encoder"],
         tuple(members),
@@ -203,6 +192,7 @@ def load(path: Path | str) -> MetaModel:
         tuple(parts["residuals"][name].numpy() for name in sorted(parts["residuals"])),
         frozenset(tensors["known"].tolist()),
         json.loads(metadata["notes"]),
+        space,
     )
 
 
@@ -215,7 +205,19 @@ def _filled(module: Any, state: dict[str, Tensor]) -> Any:
     return module.eval()
 
 
-@lru_cache(maxsize=2)
-def carried(encoder: str = "small") -> MetaModel:
-    """The models that come with the package, for one encoder."""
-    return load(Path(__file__).parent / "zoo" / f"models-{encoder}.safetensors")
+@lru_cache(maxsize=4)
+def carried(encoder: str = "small", space: str = "cells") -> MetaModel:
+    """The models that come with the package, for one encoder and space.
+
+    Raises:
+        NasError: there are none.
+    """
+    path = zoo_file("models", encoder, named(space).name, "safetensors")
+    if not path.is_file():
+        raise NasError(f"encoder: there are no models of the space {space!r} on features of {encoder!r}.")
+    return load(path)
+
+
+def zoo_file(kind: str, encoder: str, space: str, ending: str, zoo: Path = Path(__file__).parent / "zoo") -> Path:
+    """Where models, or what was measured of them, are kept."""
+    return zoo / f"{kind}-{encoder}{'' if space == CELLS.name else '-' + space}.{ending}"

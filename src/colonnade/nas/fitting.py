@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from scipy.stats import binomtest
 
-from colonnade.nas import cells
+from colonnade.nas import cells, spaces
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError, between
 from colonnade.nas.features import ENCODERS, encode
 from colonnade.nas.searching import Search
-from colonnade.nas.space import Architecture, macros, macs, params
+from colonnade.nas.space import Architecture, macros, params
+from colonnade.nas.spaces import Design
 from colonnade.nas.training import Diverged, Schedule, Trained, train
 
 RESNET_CELL = (
@@ -45,7 +46,7 @@ class Row:
     """
 
     name: str
-    architecture: Architecture | None
+    architecture: Design | None
     accuracy: float
     lower: float
     upper: float
@@ -94,7 +95,7 @@ def schedule_for(data: Images, epochs: int, flip: bool = False) -> Schedule:
 
 
 def fit(
-    found: Search | Sequence[Architecture],
+    found: Search | Sequence[Design],
     data: Images,
     *,
     train_top: int = 3,
@@ -143,7 +144,7 @@ def fit(
     if np.isnan(validation).all():
         raise NasError("the loss of every network was no number; are the images scaled as they should be?")
     winner = listed[int(np.nanargmax(validation))]
-    named = [("found by the search", winner)]
+    named: list[tuple[str, Design]] = [("found by the search", winner)]
     named += [(f"{name} cell", _baseline(name, winner, data)) for name in baselines if name in ("resnet", "full")]
     rows: list[Row] = []
     best: Trained | None = None
@@ -170,7 +171,7 @@ def _share(tell: Progress, label: str, schedule: Schedule) -> Callable[[int, flo
 
 
 def _validated(
-    architecture: Architecture, part: Images, schedule: Schedule, seed: int, progress: Callable[[int, float], None]
+    architecture: Design, part: Images, schedule: Schedule, seed: int, progress: Callable[[int, float], None]
 ) -> tuple[float, list[tuple[int, float]]]:
     try:
         trained = train(architecture, part, schedule, seed, progress)
@@ -179,11 +180,11 @@ def _validated(
     return trained.accuracy, trained.curve
 
 
-def _baseline(name: str, winner: Architecture, data: Images) -> Architecture:
+def _baseline(name: str, winner: Design, data: Images) -> Architecture:
     """A fixed cell with the macro network that brings its size nearest to the winner's, at the same resolution."""
     cell = cells.from_string(RESNET_CELL if name == "resnet" else FULL_CELL)
-    aim = float(params(cells.from_index(winner.cell), winner.macro, data.channels, data.classes))
-    choices = macros(tuple(range(2, 33)), (1, 2, 3), (winner.macro.resolution,))
+    aim = float(spaces.of(winner).sizes([winner], data.channels, data.classes)[0][0])
+    choices = macros(tuple(range(2, 33)), (1, 2, 3), (winner.resolution,))
     sizes = np.array([float(params(cell, macro, data.channels, data.classes)) for macro in choices])
     return Architecture(cells.to_index(cell), choices[int(np.abs(np.log(sizes / aim)).argmin())])
 
@@ -195,14 +196,11 @@ def interval(right: int, n: int) -> tuple[float, float]:
 
 
 def _row(
-    name: str, architecture: Architecture, logits: torch.Tensor, labels: torch.Tensor, data: Images, seconds: float
+    name: str, architecture: Design, logits: torch.Tensor, labels: torch.Tensor, data: Images, seconds: float
 ) -> Row:
     made = Trained(None, logits, labels)  # type: ignore[arg-type]
     low, high = interval(int((logits.argmax(1) == labels).sum()), len(labels))
-    sizes = [
-        int(c(cells.from_index(architecture.cell), architecture.macro, data.channels, data.classes))
-        for c in (params, macs)
-    ]
+    sizes = [int(size[0]) for size in spaces.of(architecture).sizes([architecture], data.channels, data.classes)]
     return Row(name, architecture, made.accuracy, low, high, made.balanced_accuracy, sizes[0], sizes[1], seconds)
 
 

@@ -2,26 +2,24 @@
 
 After arXiv:2107.00860 (3.2): maximise E_q(z|D)[log p(G|z)] - beta KL(q(z|D) || N(0, 1)) over pairs of a data set D and
 a network G that does well on it. The decoder is that of D-VAE (arXiv:1904.11088) with all edges of a node decided at
-once, so that a batch grows in eight steps; the macro network is drawn from the last state.
+once, so that a batch grows in as many steps as there are nodes; the knobs are drawn from the last state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colonnade.nas import cells, space, statistics
+from colonnade.nas import statistics
 from colonnade.nas.features import Description
-from colonnade.nas.graphs import FIRST, INPUT, NODES, OUTPUT, TYPES, Recurrence, node_types, topology
+from colonnade.nas.graphs import INPUT, OUTPUT, Recurrence
 from colonnade.nas.sets import SetEncoder, pad
-from colonnade.nas.space import Architecture, Macro
-
-KNOBS: tuple[tuple[int, ...], ...] = (space.CHANNELS, space.REPEATS, space.RESOLUTIONS)
+from colonnade.nas.spaces import CELLS, Design, Space
 
 
 @dataclass(frozen=True)
@@ -29,30 +27,30 @@ class Drawn:
     """Graphs as the decoder drew them.
 
     Attributes:
-        types: of the nodes, int64 [n, 8].
-        edges: which node feeds which, bool [n, 8, 8].
-        knobs: places in `KNOBS` of the macro networks, int64 [n, 3].
+        types: of the nodes, int64 [n, nodes].
+        edges: which node feeds which, bool [n, nodes, nodes].
+        knobs: places in the space's knobs, int64 [n, knobs].
+        space: that they are to belong to.
     """
 
     types: Tensor
     edges: Tensor
     knobs: Tensor
+    space: Space = CELLS
 
     @property
     def valid(self) -> np.ndarray:
-        """Which of them are cells of the space, bool [n]."""
-        inner = self.types[:, 1:-1]
-        typed = (self.types[:, 0] == INPUT) & (self.types[:, -1] == OUTPUT) & (inner >= FIRST).all(1)
-        wired = (self.edges == torch.from_numpy(topology())).flatten(1).all(1)
-        return np.asarray((typed & wired).numpy())
+        """Which of them belong to the space, bool [n]."""
+        wired = (self.edges == self.space.topology).flatten(1).all(1)
+        return np.asarray((self.space.valid(self.types) & wired).numpy())
 
-    def architectures(self) -> list[Architecture]:
+    def architectures(self) -> list[Design]:
         """The valid ones."""
-        found = []
-        for types, knobs in zip(self.types[self.valid].tolist(), self.knobs[self.valid].tolist(), strict=True):
-            cell = cells.to_index([kind - FIRST for kind in types[1:-1]])
-            found.append(Architecture(cell, Macro(*(values[k] for values, k in zip(KNOBS, knobs, strict=True)))))
-        return found
+        valid = torch.from_numpy(self.valid)
+        return [
+            self.space.network(types, [values[k] for values, k in zip(self.space.knobs, knobs, strict=True)])
+            for types, knobs in zip(self.types[valid].tolist(), self.knobs[valid].tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,9 @@ class Quality:
     """What is usually said of a generator, each in %.
 
     Attributes:
-        validity: drawn graphs that are cells of the space.
-        uniqueness: different cells among the valid ones.
-        novelty: valid ones whose cell the generator was not trained on.
+        validity: drawn graphs that belong to the space.
+        uniqueness: different graphs among the valid ones.
+        novelty: valid ones whose graph the generator was not trained on.
     """
 
     validity: float
@@ -71,14 +69,14 @@ class Quality:
 
 
 def quality(drawn: Drawn, known: set[int]) -> Quality:
-    """Validity, uniqueness and novelty of drawn graphs, `known` being the cells of the training."""
-    found = [a.cell for a in drawn.architectures()]
+    """Validity, uniqueness and novelty of drawn graphs, `known` being the codes of those of the training."""
+    found = [drawn.space.code(a) for a in drawn.architectures()]
     if not found:
         return Quality(0.0, 0.0, 0.0)
     return Quality(
         validity=100 * len(found) / len(drawn.types),
         uniqueness=100 * len(set(found)) / len(found),
-        novelty=100 * sum(cell not in known for cell in found) / len(found),
+        novelty=100 * sum(code not in known for code in found) / len(found),
     )
 
 
@@ -94,22 +92,25 @@ class Generator(nn.Module):
         features: of the encoder's images.
         hidden: of the decoder.
         latent: dimensions of z.
+        space: of the networks.
     """
 
     stats_mean: Tensor
     stats_spread: Tensor
 
-    def __init__(self, features: int, hidden: int = 48, latent: int = 16) -> None:
+    def __init__(self, features: int, hidden: int = 48, latent: int = 16, space: Space = CELLS) -> None:
         super().__init__()
-        self.latent = latent
+        self.latent, self.space = latent, space
+        nodes, types = space.nodes, space.types
         self.sets = SetEncoder(features, 32, 16)
         self.stats = nn.Linear(len(statistics.NAMES), 16)
         self.encode = nn.Linear(32, 2 * latent)
         self.start = nn.Linear(latent, hidden)
-        self.grow = Recurrence(TYPES, NODES, hidden)
-        self.kind = nn.Sequential(nn.Linear(2 * hidden, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, TYPES))
-        self.edge = nn.Sequential(nn.Linear(2 * hidden + 2 * NODES, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, 1))
-        self.knobs = nn.ModuleList(nn.Linear(2 * hidden, len(values)) for values in KNOBS)
+        self.grow = Recurrence(types, nodes, hidden)
+        self.kind = nn.Sequential(nn.Linear(2 * hidden, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, types))
+        self.edge = nn.Sequential(nn.Linear(2 * hidden + 2 * nodes, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, 1))
+        self.wiring = nn.Parameter(torch.zeros(nodes, nodes))  # tendency of each pair of nodes to be joined
+        self.knobs = nn.ModuleList(nn.Linear(2 * hidden, len(values)) for values in space.knobs)
         self.register_buffer("stats_mean", torch.zeros(len(statistics.NAMES)))
         self.register_buffer("stats_spread", torch.ones(len(statistics.NAMES)))
 
@@ -121,14 +122,14 @@ class Generator(nn.Module):
         mean, log_variance = self.encode(joined).chunk(2, 1)
         return mean, log_variance
 
-    def negative_log_likelihood(self, z: Tensor, architectures: Sequence[Architecture]) -> Tensor:
+    def negative_log_likelihood(self, z: Tensor, architectures: Sequence[Design]) -> Tensor:
         """-log p(G|z) of each network, [b], with its own nodes and edges fed back."""
-        types = node_types(np.array([cells.from_index(a.cell) for a in architectures]))
+        types = self.space.node_types(architectures)
         knobs = torch.tensor([
-            [values.index(v) for values, v in zip(KNOBS, astuple(a.macro), strict=True)]
+            [values.index(v) for values, v in zip(self.space.knobs, self.space.knob_values(a), strict=True)]
             for a in architectures
         ])  # fmt: skip
-        edges = torch.from_numpy(topology()).expand(len(types), NODES, NODES)
+        edges = self.space.topology.expand(len(types), -1, -1)
         total = torch.zeros(len(z))
         for logits, wanted in self._run(z, _Given(types, edges, knobs)):
             if logits.ndim == 2 and wanted.dtype == torch.int64:
@@ -145,21 +146,21 @@ class Generator(nn.Module):
             temperature: below 1 the likely is drawn more often, above 1 less.
             masked: only what belongs to the space can be drawn; otherwise what the decoder has learned decides.
         """
-        choice = _Chosen(len(z), generator, temperature, masked)
+        choice = _Chosen(len(z), self.space, generator, temperature, masked)
         for _ in self._run(z, choice):
             pass
-        return Drawn(choice.types, choice.edges, choice.knobs)
+        return Drawn(choice.types, choice.edges, choice.knobs, self.space)
 
     def _run(self, z: Tensor, choice: _Given | _Chosen) -> list[tuple[Tensor, Tensor]]:
         """Grow graphs; `choice` decides what each step takes. Gives (logits, what was taken) of each decision."""
         start = torch.tanh(self.start(z))
-        n = len(z)
+        n, nodes = len(z), self.space.nodes
         state = self.grow.step(torch.full((n,), INPUT), start)
         states, messages = [state], [self.grow.message(state, 0)]
-        places = torch.eye(NODES)
+        places = torch.eye(nodes)
         decisions: list[tuple[Tensor, Tensor]] = []
-        for node in range(1, NODES):
-            if node < NODES - 1:
+        for node in range(1, nodes):
+            if node < nodes - 1:
                 logits = self.kind(torch.cat([states[-1], start], 1))
                 decisions.append((logits, choice.kind(node, logits)))
             types = choice.types[:, node]
@@ -167,7 +168,8 @@ class Generator(nn.Module):
             before = torch.stack(states, 1)
             pairs = torch.cat([before, draft[:, None].expand_as(before), places[:node].expand(n, -1, -1),
                                places[node].expand(n, node, -1)], 2)  # fmt: skip
-            scores = self.edge(pairs)[..., 0]
+            # Scaled up, so that what is common to all graphs is learned in the first steps.
+            scores = self.edge(pairs)[..., 0] + 30 * self.wiring[:node, node]
             taken = choice.edge(node, scores)
             decisions.append((scores, taken))
             state = self.grow.step(types, torch.einsum("bp,bph->bh", taken, torch.stack(messages, 1)))
@@ -199,23 +201,22 @@ class _Given:
 class _Chosen:
     """What to take is drawn."""
 
-    def __init__(self, n: int, generator: torch.Generator, temperature: float, masked: bool) -> None:
-        self.generator, self.temperature, self.masked = generator, temperature, masked
-        self.types = torch.full((n, NODES), OUTPUT)
+    def __init__(self, n: int, space: Space, generator: torch.Generator, temperature: float, masked: bool) -> None:
+        self.space, self.generator, self.temperature, self.masked = space, generator, temperature, masked
+        self.types = torch.full((n, space.nodes), OUTPUT)
         self.types[:, 0] = INPUT
-        self.edges = torch.zeros(n, NODES, NODES, dtype=torch.bool)
-        self.knobs = torch.zeros(n, len(KNOBS), dtype=torch.int64)
+        self.edges = torch.zeros(n, space.nodes, space.nodes, dtype=torch.bool)
+        self.knobs = torch.zeros(n, len(space.knobs), dtype=torch.int64)
 
     def kind(self, node: int, logits: Tensor) -> Tensor:
         if self.masked:
-            logits = logits.clone()
-            logits[:, :FIRST] = -torch.inf
+            logits = logits.masked_fill(~self.space.permitted(self.types, node), -torch.inf)
         self.types[:, node] = self._pick(logits)
         return self.types[:, node]
 
     def edge(self, node: int, logits: Tensor) -> Tensor:
         if self.masked:
-            taken = torch.from_numpy(topology())[:node, node].expand(len(logits), -1)
+            taken = self.space.topology[:node, node].expand(len(logits), -1)
         else:
             chance = torch.sigmoid(logits / self.temperature)
             taken = torch.rand(chance.shape, generator=self.generator) < chance

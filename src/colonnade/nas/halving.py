@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
-from colonnade.nas.space import Architecture
+from colonnade.nas.spaces import Design
 from colonnade.nas.training import Diverged, Schedule, train
 
 RUNGS = 4  # validations of a training
 
 
-def successive_halving(listed: Sequence[Architecture], data: Images, schedule: Schedule, seed: int = 0) -> list[float]:
+def successive_halving(listed: Sequence[Design], data: Images, schedule: Schedule, seed: int = 0) -> list[float]:
     """Last validation accuracy of each network in %, NaN for one that diverged; weak ones are trained for less time.
 
     Raises:

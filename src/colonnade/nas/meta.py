@@ -10,15 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colonnade.nas import cells
+from colonnade.nas import spaces
 from colonnade.nas.data import Images
 from colonnade.nas.features import Description, coloured, small_network, standardised
 from colonnade.nas.generator import Generator, divergence
-from colonnade.nas.graphs import node_types
 from colonnade.nas.metadb import Outcome
 from colonnade.nas.network import Network
-from colonnade.nas.predictor import Predictor, logit, macro_features
-from colonnade.nas.space import Architecture
+from colonnade.nas.predictor import Predictor, logit
+from colonnade.nas.spaces import Design
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Records:
 
     tasks: tuple[str, ...]
     task: np.ndarray
-    architectures: tuple[Architecture, ...]
+    architectures: tuple[Design, ...]
     y: np.ndarray
     mean: np.ndarray
     spread: np.ndarray
@@ -50,10 +49,12 @@ class Records:
         return np.flatnonzero(np.isin(self.task, [self.tasks.index(name) for name in names]))
 
 
-def records(outcomes: Sequence[Outcome]) -> Records:
-    """The outcomes of a meta-database as arrays."""
-    grouped: dict[tuple[str, Architecture], list[float]] = {}
+def records(outcomes: Sequence[Outcome], space: str = "cells") -> Records:
+    """The outcomes of a meta-database in one space as arrays."""
+    grouped: dict[tuple[str, Design], list[float]] = {}
     for outcome in outcomes:
+        if outcome.trial.space != space:
+            continue
         grouped.setdefault((outcome.trial.task, outcome.trial.architecture), []).append(outcome.accuracy)
     names = tuple(sorted({task for task, _ in grouped}))
     task = np.array([names.index(name) for name, _ in grouped])
@@ -68,13 +69,13 @@ class Table:
 
     def __init__(self, found: Records, descriptions: dict[str, Description]) -> None:
         self.records, self.descriptions = found, [descriptions[name] for name in found.tasks]
-        grid = np.array([cells.from_index(a.cell) for a in found.architectures])
-        self.types = node_types(grid)
-        rows = [
-            macro_features(grid[i : i + 1], a.macro, self.descriptions[found.task[i]])
-            for i, a in enumerate(found.architectures)
-        ]
-        self.macro = torch.from_numpy(np.concatenate(rows))
+        self.space = spaces.of(found.architectures[0])
+        self.types = self.space.node_types(found.architectures)
+        rows = np.empty((len(found.y), spaces.FEATURES), dtype=np.float32)
+        for t, description in enumerate(self.descriptions):
+            own = np.flatnonzero(found.task == t)
+            rows[own] = self.space.features([found.architectures[i] for i in own], description)
+        self.macro = torch.from_numpy(rows)
         self.standing = torch.from_numpy(found.standing.astype(np.float32))
 
     def scale(self, network: Predictor | Generator, names: Sequence[str]) -> None:
@@ -95,7 +96,7 @@ def train_predictor(
     """One member of an ensemble, from the records of some tasks."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    predictor = Predictor(table.descriptions[0].features.shape[-1], blind=blind)
+    predictor = Predictor(table.descriptions[0].features.shape[-1], blind=blind, space=table.space)
     table.scale(predictor, names)
     optimiser, cycle = _optimiser(predictor, 3e-3, 1e-2, steps)
     found = table.records
@@ -108,7 +109,7 @@ def train_predictor(
         places = torch.from_numpy(np.concatenate(rows))
         repeats = torch.tensor([len(r) for r in rows])
         standing = predictor.standing(
-            predictor.graph(table.types[places]), table.macro[places], described.repeat_interleave(repeats, 0)
+            predictor.graphs(table.types[places]), table.macro[places], described.repeat_interleave(repeats, 0)
         )
         loss = F.smooth_l1_loss(standing, table.standing[places]) + 0.3 * _order(
             standing, table.standing[places], repeats
@@ -140,37 +141,39 @@ def _resampled(description: Description, rng: np.random.Generator, classes: int 
     return Description(part, description.statistics, description.classes, description.channels)
 
 
-def train_generator(
-    table: Table,
-    names: Sequence[str],
-    seed: int,
-    share: float = 0.3,
-    steps: int = 400,
-    batch: int = 48,
-    beta: float = 0.005,
-) -> tuple[Generator, set[int]]:
-    """A generator from the best `share` of the networks of each task, and the cells that it has seen."""
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    generator = Generator(table.descriptions[0].features.shape[-1])
-    table.scale(generator, names)
+def best(table: Table, names: Sequence[str], share: float = 0.3) -> list[tuple[int, Design]]:
+    """The best `share` of the networks of each task, at least four: pairs of the task's place and a network."""
     found = table.records
     pairs = []
     for name in names:
         rows = found.of([name])
-        best = rows[np.argsort(-found.y[rows])][: max(4, round(share * len(rows)))]
-        pairs += [(found.tasks.index(name), int(i)) for i in best]
+        first = rows[np.argsort(-found.y[rows])][: max(4, round(share * len(rows)))]
+        pairs += [(found.tasks.index(name), found.architectures[int(i)]) for i in first]
+    return pairs
+
+
+def train_generator(
+    table: Table, names: Sequence[str], seed: int, steps: int = 800, tasks: int = 8, each: int = 8, beta: float = 0.005
+) -> Generator:
+    """A generator from the best networks of each task."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    generator = Generator(table.descriptions[0].features.shape[-1], space=table.space)
+    table.scale(generator, names)
+    liked: dict[int, list[Design]] = {}
+    for t, network in best(table, names):
+        liked.setdefault(t, []).append(network)
     optimiser, cycle = _optimiser(generator, 3e-3, 1e-4, steps)
     generator.train()
     for _ in range(steps):
-        chosen = [pairs[i] for i in rng.choice(len(pairs), min(batch, len(pairs)), replace=False)]
-        seen = sorted({t for t, _ in chosen})
+        seen = rng.choice(sorted(liked), min(tasks, len(liked)), replace=False).tolist()
+        chosen = [liked[t][i] for t in seen for i in rng.integers(len(liked[t]), size=each)]
         mean, log_variance = generator.latents([_resampled(table.descriptions[t], rng) for t in seen])
-        place = torch.tensor([seen.index(t) for t, _ in chosen])
+        place = torch.arange(len(seen)).repeat_interleave(each)
         z = mean[place] + torch.randn(len(place), generator.latent) * (log_variance[place] / 2).exp()
-        loss = generator.negative_log_likelihood(z, [found.architectures[i] for _, i in chosen]).mean()
+        loss = generator.negative_log_likelihood(z, chosen).mean()
         _update(loss + beta * divergence(mean, log_variance).mean(), generator, optimiser, cycle)
-    return generator.eval(), {found.architectures[i].cell for _, i in pairs}
+    return generator.eval()
 
 
 def train_encoder(tasks: dict[str, Images], seed: int, steps: int = 400, batch: int = 48) -> Network:

@@ -22,10 +22,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from colonnade.nas import cells
+from colonnade.nas import cells, mobilenet
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
+from colonnade.nas.mobilenet import Mobile
 from colonnade.nas.space import Architecture, Macro, macros, macs
+from colonnade.nas.spaces import Design
 
 LARGEST = 600_000  # multiply-adds of a network of the database
 SHARED = 12  # trials of each task that are the same networks for all tasks
@@ -37,7 +39,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, order=True)
 class Trial:
-    """One training: a network on a task from a seed."""
+    """One training: a network on a task from a seed.
+
+    In the space `mobilenet`, `cell` is the number of the blocks, `channels` the width, and `repeats` the blocks in all.
+    """
 
     task: str
     cell: int
@@ -45,10 +50,25 @@ class Trial:
     repeats: int
     resolution: int
     seed: int
+    space: str = "cells"
+
+    @classmethod
+    def of(cls, task: str, network: Design, seed: int) -> Trial:
+        if isinstance(network, Mobile):
+            return cls(task, network.code, network.width, network.depth, network.resolution, seed, "mobilenet")
+        macro = network.macro
+        return cls(task, network.cell, macro.channels, macro.repeats, macro.resolution, seed)
 
     @property
-    def architecture(self) -> Architecture:
+    def architecture(self) -> Design:
+        if self.space == "mobilenet":
+            return Mobile(self.cell, self.channels, self.resolution)
         return Architecture(self.cell, Macro(self.channels, self.repeats, self.resolution))
+
+    @property
+    def content(self) -> tuple[str | int, ...]:
+        """What names the file of its shard: the space only where it is not that of the cells, the first one."""
+        return astuple(self) if self.space != "cells" else astuple(self)[:-1]
 
 
 @dataclass(frozen=True)
@@ -82,27 +102,38 @@ class Tasks:
         return Images(x, y.astype(np.int64), tuple(map(str, range(int(y.max()) + 1))), test)
 
 
-def plan(tasks: Sequence[str], cells_per_task: int = 40, seed: int = 0) -> list[Trial]:
+def plan(tasks: Sequence[str], cells_per_task: int = 40, seed: int = 0, space: str = "cells") -> list[Trial]:
     """The trials of a database: some networks shared by all tasks, the others drawn anew for each.
 
-    Half of the networks come from all cells alike, half from those with several convolutions; for each a macro network
-    is drawn first, then a cell that keeps it within `LARGEST`.
+    Of the cells, half come from all alike, half from those with several convolutions; for each a macro network
+    is drawn first, then a cell that keeps it within `LARGEST`. Of the larger space there are fewer trials.
     """
     rng = np.random.default_rng(seed)
-    shared = [_draw(rng, strong=bool(i % 2)) for i in range(SHARED)]
+    draw = _draw if space == "cells" else _draw_mobile
+    common, twice = (SHARED, REPEATED) if space == "cells" else (3, 1)
+    shared = [draw(rng, bool(i % 2)) for i in range(common)]
     order: list[Trial] = []
     for place in range(cells_per_task):
         for task in tasks:
-            network = shared[place // 2] if place % 2 == 0 and place // 2 < SHARED else _draw(rng, bool(place // 2 % 2))
-            order.append(_trial(task, network, 0))
-    again = [_trial(task, network, 1) for network in shared[:REPEATED] for task in tasks]
+            network = shared[place // 2] if place % 2 == 0 and place // 2 < common else draw(rng, bool(place // 2 % 2))
+            order.append(Trial.of(task, network, 0))
+    again = [Trial.of(task, network, 1) for network in shared[:twice] for task in tasks]
     middle = len(order) // 2
     return list(dict.fromkeys(order[:middle] + again + order[middle:]))
 
 
-def _trial(task: str, network: Architecture, seed: int) -> Trial:
-    macro = network.macro
-    return Trial(task, network.cell, macro.channels, macro.repeats, macro.resolution, seed)
+def _draw_mobile(rng: np.random.Generator, strong: bool) -> Mobile:
+    """A network of at most `LARGEST` multiply-adds: width and resolution alike, then blocks, of small ones as well.
+
+    A strong one uses at least a third of that.
+    """
+    while True:
+        width, resolution = int(rng.choice(mobilenet.WIDTHS)), int(rng.choice(mobilenet.RESOLUTIONS))
+        for _ in range(20):
+            depth, widest = (int(n) for n in rng.integers(1, 4, 2))
+            found = mobilenet.random_one(rng, width, resolution, depth, widest)
+            if LARGEST * strong / 3 <= mobilenet.sizes([found])[1][0] <= LARGEST:
+                return found
 
 
 def _draw(rng: np.random.Generator, strong: bool) -> Architecture:
@@ -130,7 +161,7 @@ class Shard:
 
     @property
     def file(self) -> Path:
-        content = json.dumps([astuple(trial) for trial in self.trials]).encode()
+        content = json.dumps([trial.content for trial in self.trials]).encode()
         return self.folder / f"{hashlib.sha256(content).hexdigest()[:16]}.json"
 
 
@@ -206,21 +237,23 @@ def save(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def load(path: Path) -> list[Outcome]:
-    """Read what `save` wrote.
+    """Read what `save` wrote; a table without the column `space` holds cells.
 
     Raises:
         NasError: it is not such a table.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(gzip.decompress(path.read_bytes()).decode())))
-        return [
-            Outcome(
-                Trial(r["task"], *(int(r[name]) for name in _HEADER[1:6])), *(float(r[name]) for name in _HEADER[6:])
-            )
-            for r in rows
-        ]
+        return [_outcome(row) for row in rows]
     except (OSError, KeyError, ValueError) as error:
         raise NasError(f"db: {path.name!r} is no meta-database ({error}).") from None
+
+
+def _outcome(row: dict[str, str]) -> Outcome:
+    cell, channels, repeats, resolution, seed = (int(row[name]) for name in _HEADER[1:6])
+    trial = Trial(row["task"], cell, channels, repeats, resolution, seed, row.get("space") or "cells")
+    accuracy, loss, seconds = (float(row[name]) for name in _HEADER[7:])
+    return Outcome(trial, accuracy, loss, seconds)
 
 
 def noise_ceiling(outcomes: Sequence[Outcome]) -> float:
@@ -239,5 +272,5 @@ def noise_ceiling(outcomes: Sequence[Outcome]) -> float:
     return float(1 - np.mean([np.mean(v) for v in noise.values()]) / np.mean(spread))
 
 
-def _place(trial: Trial) -> tuple[str, int, int, int, int]:
-    return trial.task, trial.cell, trial.channels, trial.repeats, trial.resolution
+def _place(trial: Trial) -> tuple[str, Design]:
+    return trial.task, trial.architecture

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.nas import cells
+from colonnade.nas.inverted import MobileNetwork
+from colonnade.nas.mobilenet import Mobile
 from colonnade.nas.space import STAGES, Architecture
 
 _KERNELS = {cells.CONV1: 1, cells.CONV3: 3}
@@ -120,6 +122,11 @@ class Network(nn.Module):
         return logits
 
 
-def build(architecture: Architecture, in_channels: int = 3, classes: int = 10) -> Network:
+AnyNetwork = Network | MobileNetwork
+
+
+def build(architecture: Architecture | Mobile, in_channels: int = 3, classes: int = 10) -> AnyNetwork:
     """The network of an architecture, freshly initialised from torch's random state."""
+    if isinstance(architecture, Mobile):
+        return MobileNetwork(architecture, in_channels, classes)
     return Network(architecture, in_channels, classes)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from colonnade.nas import cells
+from colonnade.nas import cells, mobilenet
+from colonnade.nas.mobilenet import Mobile
 from colonnade.nas.searching import Candidate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -73,6 +74,32 @@ def cell_drawing(number: int) -> go.Figure:
     figure.update_xaxes(visible=False, range=[-0.4, 4.0])
     figure.update_yaxes(visible=False, range=[-1.0, 1.4])
     figure.update_layout(height=300)
+    return figure
+
+
+def blocks(network: Mobile) -> go.Figure:
+    """The inverted residual blocks of a network in their order: width inside by height, kernel by colour."""
+    figure = go.Figure()
+    shown: set[int] = set()
+    inputs, place = network.width, 0
+    for number, (stage, growth) in enumerate(zip(mobilenet.from_code(network.code), mobilenet.GROWTH, strict=True)):
+        for kind in stage:
+            kernel, expansion = mobilenet.KINDS[kind - 1]
+            figure.add_bar(
+                x=[place], y=[expansion * inputs], name=f"kernel {kernel}×{kernel}", legendgroup=str(kernel),
+                showlegend=kernel not in shown, text=f"k{kernel} e{expansion}", textposition="outside", width=0.8,
+                marker={"color": COLOURS[mobilenet.KERNELS.index(kernel)]},
+            )  # fmt: skip
+            shown.add(kernel)
+            inputs, place = growth * network.width, place + 1
+        figure.add_annotation(
+            x=place - 0.5 - len(stage) / 2, y=0, yshift=-16, text=f"stage {number + 1}", showarrow=False
+        )
+        if number < mobilenet.STAGES - 1:
+            figure.add_vline(x=place - 0.5, line={"color": GREY, "dash": "dot", "width": 1})
+    figure.update_xaxes(showticklabels=False, showgrid=False)
+    figure.update_yaxes(title="channels inside the block")
+    figure.update_layout(height=320)
     return figure
 
 

@@ -13,24 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from colonnade.nas import cells, statistics
+from colonnade.nas import statistics
 from colonnade.nas.features import Description
-from colonnade.nas.graphs import GraphEncoder, node_types
+from colonnade.nas.graphs import GraphEncoder
 from colonnade.nas.sets import SetEncoder, pad
-from colonnade.nas.space import Architecture, Macro, macs, params
-
-MACRO = 6  # numbers that describe a macro network around a cell
-
-
-def macro_features(found: np.ndarray, macro: Macro, description: Description) -> np.ndarray:
-    """Size and shape of cells [n, 6] in a macro network on a data set, float32 [n, 6]."""
-    sized = [
-        np.log10(count(found, macro, description.channels, description.classes).astype(np.float64))
-        for count in (params, macs)
-    ]
-    side = 2.0 ** float(description.statistics[statistics.NAMES.index("log_side")])
-    fixed = [np.log2(macro.channels), macro.repeats, np.log2(macro.resolution), np.log2(macro.resolution / side)]
-    return np.stack([*sized, *(np.full(len(found), value) for value in fixed)], 1).astype(np.float32)
+from colonnade.nas.spaces import CELLS, FEATURES, Design, Space
 
 
 class Predictor(nn.Module):
@@ -39,6 +26,7 @@ class Predictor(nn.Module):
     Args:
         features: of the encoder's images.
         hidden: of the graph encoder.
+        space: of the networks.
         blind: whether the data set is hidden from it: the baseline that any use of the data set must beat.
     """
 
@@ -47,16 +35,16 @@ class Predictor(nn.Module):
     macro_mean: Tensor
     macro_spread: Tensor
 
-    def __init__(self, features: int, hidden: int = 48, blind: bool = False) -> None:
+    def __init__(self, features: int, hidden: int = 48, blind: bool = False, space: Space = CELLS) -> None:
         super().__init__()
-        self.blind = blind
-        self.graph = GraphEncoder(hidden, 24)
+        self.blind, self.space = blind, space
+        self.graph = GraphEncoder(hidden, 24, space.types, space.nodes)
         self.sets = SetEncoder(features, 32, 8)
         self.stats = nn.Linear(len(statistics.NAMES), 8)
         self.drop = nn.Dropout(0.2)
-        self.rank = nn.Sequential(nn.Linear(24 + MACRO + 16, 64), nn.SiLU(), nn.Linear(64, 1))
+        self.rank = nn.Sequential(nn.Linear(24 + FEATURES + 16, 64), nn.SiLU(), nn.Linear(64, 1))
         self.level = nn.Sequential(nn.Linear(16, 16), nn.SiLU(), nn.Linear(16, 2))
-        for name, size in (("stats", len(statistics.NAMES)), ("macro", MACRO)):
+        for name, size in (("stats", len(statistics.NAMES)), ("macro", FEATURES)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_spread", torch.ones(size))
 
@@ -68,6 +56,11 @@ class Predictor(nn.Module):
         numbers = torch.stack([d.statistics for d in descriptions])
         known = torch.tanh(self.stats(self.drop((numbers - self.stats_mean) / self.stats_spread)))
         return torch.cat([self.drop(torch.tanh(self.sets(sets, mask))), known], 1)
+
+    def graphs(self, types: Tensor) -> Tensor:
+        """Vectors [n, 24] of networks with these types of nodes, int64 [n, nodes]."""
+        encoded: Tensor = self.graph(types, self.space.topology)
+        return encoded
 
     def standing(self, graphs: Tensor, macro: Tensor, described: Tensor) -> Tensor:
         """Where networks stand among others, in standard deviations of the data set's logit accuracies, [b]."""
@@ -86,12 +79,13 @@ class Predictor(nn.Module):
         return mean + spread * self.standing(graphs, macro, described)
 
 
-def graph_vectors(predictor: Predictor, architectures: Sequence[Architecture]) -> Tensor:
-    """Vectors of the cells of some networks, [n, 24]."""
-    numbers, inverse = np.unique([a.cell for a in architectures], return_inverse=True)
-    if len(numbers) > 2000:
-        return predictor.graph.every_cell()[[a.cell for a in architectures]]
-    vectors: Tensor = predictor.graph(node_types(cells.every_cell()[numbers]))
+def graph_vectors(predictor: Predictor, found: Sequence[Design]) -> Tensor:
+    """Vectors of the graphs of some networks, [n, 24]; each different graph is encoded once."""
+    space = predictor.space
+    numbers, first, inverse = np.unique([space.code(a) for a in found], return_index=True, return_inverse=True)
+    if space is CELLS and len(numbers) > 2000:
+        return predictor.graph.every_cell()[[space.code(a) for a in found]]
+    vectors = predictor.graphs(space.node_types([found[i] for i in first]))
     return vectors[torch.from_numpy(inverse)]
 
 

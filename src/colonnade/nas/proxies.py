@@ -13,14 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colonnade.nas import cells
+from colonnade.nas import cells, spaces
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
-from colonnade.nas.network import Network, build
-from colonnade.nas.space import Architecture, macs, params
+from colonnade.nas.network import AnyNetwork, build
+from colonnade.nas.space import Architecture
+from colonnade.nas.spaces import Design
 
 
-def naswot(network: Network, x: Tensor, y: Tensor) -> float:
+def naswot(network: AnyNetwork, x: Tensor, y: Tensor) -> float:
     """Log determinant of the kernel of common activation patterns of a batch."""
     kernel = torch.zeros(len(x), len(x), dtype=torch.float64)
 
@@ -47,7 +48,7 @@ def _rectifies(name: str) -> bool:
     return "stem" not in name and "shortcut" not in name and "head" not in name
 
 
-def synflow(network: Network, x: Tensor, y: Tensor) -> float:
+def synflow(network: AnyNetwork, x: Tensor, y: Tensor) -> float:
     """Logarithm of the sum over the weights of weight times gradient of the linearised network's output."""
     signs = {name: value.sign() for name, value in network.state_dict().items() if value.is_floating_point()}
     with torch.no_grad():
@@ -67,24 +68,24 @@ def synflow(network: Network, x: Tensor, y: Tensor) -> float:
     return float(np.log(total)) if total > 0 else -np.inf
 
 
-def grad_norm(network: Network, x: Tensor, y: Tensor) -> float:
+def grad_norm(network: AnyNetwork, x: Tensor, y: Tensor) -> float:
     """Logarithm of the Euclidean norm of the loss's gradient."""
     grads = _gradients(network, x, y)
     return float(torch.stack([g.norm() for _, g in grads]).norm().log())
 
 
-def snip(network: Network, x: Tensor, y: Tensor) -> float:
+def snip(network: AnyNetwork, x: Tensor, y: Tensor) -> float:
     """Logarithm of the sum of |weight times gradient of the loss|."""
     return float(torch.stack([(p * g).abs().sum() for p, g in _gradients(network, x, y)]).sum().log())
 
 
-def _gradients(network: Network, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _gradients(network: AnyNetwork, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
     network.zero_grad()
     F.cross_entropy(network(x), y).backward()
     return [(p.detach(), p.grad) for p in network.parameters() if p.grad is not None]
 
 
-def jacov(network: Network, x: Tensor, y: Tensor) -> float:
+def jacov(network: AnyNetwork, x: Tensor, y: Tensor) -> float:
     """How little the gradients of different images with respect to their pixels correlate."""
     inputs = x.clone().requires_grad_()
     network(inputs).sum().backward()
@@ -94,7 +95,7 @@ def jacov(network: Network, x: Tensor, y: Tensor) -> float:
     return -float((values.log() + 1 / values).sum())
 
 
-PROXIES: dict[str, Callable[[Network, Tensor, Tensor], float]] = {
+PROXIES: dict[str, Callable[[AnyNetwork, Tensor, Tensor], float]] = {
     "naswot": naswot,
     "synflow": synflow,
     "grad_norm": grad_norm,
@@ -111,29 +112,27 @@ def batch(data: Images, resolution: int, n: int = 64, seed: int = 0) -> tuple[Te
     return data.prepare(data.x[chosen], resolution), torch.from_numpy(data.y[chosen])
 
 
-def scores(architectures: Sequence[Architecture], data: Images, name: str, seed: int = 0) -> np.ndarray:
+def scores(architectures: Sequence[Design], data: Images, name: str, seed: int = 0) -> np.ndarray:
     """A proxy of freshly initialised networks on a batch of a data set, float64 [n]; -inf for a disconnected cell.
 
     Raises:
         NasError: no such proxy.
     """
     if name in SIZES:
-        sized = params if name == "params" else macs
-        return np.array([
-            float(sized(cells.from_index(a.cell), a.macro, data.channels, data.classes)) for a in architectures
-        ])  # fmt: skip
+        sizes = spaces.of(architectures[0]).sizes(architectures, data.channels, data.classes) if architectures else ()
+        return np.asarray(sizes[SIZES.index(name)] if sizes else [], dtype=np.float64)
     if name not in PROXIES:
         raise NasError(f"proxy must be one of {', '.join([*SIZES, *PROXIES])}, but is {name!r}.")
-    batches = {r: batch(data, r, seed=seed) for r in {a.macro.resolution for a in architectures}}
+    batches = {r: batch(data, r, seed=seed) for r in {a.resolution for a in architectures}}
     found = []
     for architecture in architectures:
-        if not cells.connected(cells.from_index(architecture.cell)):
+        if isinstance(architecture, Architecture) and not cells.connected(cells.from_index(architecture.cell)):
             found.append(-np.inf)
             continue
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(architecture, data.channels, data.classes)
         network.train()
-        value = PROXIES[name](network, *batches[architecture.macro.resolution])
+        value = PROXIES[name](network, *batches[architecture.resolution])
         found.append(value if np.isfinite(value) else -np.inf)
     return np.array(found)

@@ -17,7 +17,7 @@ from colonnade.nas.ensemble import Predicted
 from colonnade.nas.errors import between
 from colonnade.nas.predictor import from_logit, logit
 from colonnade.nas.searching import Candidate
-from colonnade.nas.space import Architecture
+from colonnade.nas.spaces import Design
 from colonnade.nas.training import SHORT, Diverged, Schedule, train
 
 LEVEL_SPREAD, SHAPE_SPREAD, NOISE = (
@@ -57,7 +57,7 @@ class Refined:
 
 
 def refine(
-    architectures: Sequence[Architecture],
+    architectures: Sequence[Design],
     predicted: Predicted,
     sizes: np.ndarray,
     data: Images,
@@ -66,7 +66,7 @@ def refine(
     worth: float = 0.2,
     schedule: Schedule = SHORT,
     seed: int = 0,
-    evaluate: Callable[[Architecture], float] | None = None,
+    evaluate: Callable[[Design], float] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Refined:
     """Train a few networks for a short time, each the one that promises most, and learn from each.

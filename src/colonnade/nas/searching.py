@@ -14,11 +14,14 @@ from colonnade.nas.data import Images
 from colonnade.nas.ensemble import MetaModel, Predicted, carried
 from colonnade.nas.errors import NasError
 from colonnade.nas.features import Description, describe
-from colonnade.nas.network import Network, build
+from colonnade.nas.network import AnyNetwork, build
+from colonnade.nas.proposing import SMALLEST, propose, within
 from colonnade.nas.space import Architecture, Macro, macros, macs, params
+from colonnade.nas.spaces import CELLS, MOBILENET, Design, Space
 
 RERANKS = {"none": (), "naswot": ("naswot",), "synflow": ("synflow",), "ensemble": ("naswot", "synflow")}
 SHORTLIST = 48  # networks that a re-ranking looks at
+CALLS = 2_000  # of the predictor in the larger space
 MEASURED = 60  # networks whose latency is measured at most when there is a bound on it
 
 
@@ -48,7 +51,7 @@ class Candidate:
         latency_ms: median time of one image on one core, or None when it was not measured.
     """
 
-    architecture: Architecture
+    architecture: Design
     accuracy: float
     lower: float
     upper: float
@@ -59,10 +62,10 @@ class Candidate:
 
     @property
     def arch(self) -> str:
-        """The cell as NAS-Bench-201 writes it."""
+        """The cell as NAS-Bench-201 writes it, or the blocks of a network of the larger space."""
         return str(self.architecture)
 
-    def build(self, classes: int, in_channels: int) -> Network:
+    def build(self, classes: int, in_channels: int) -> AnyNetwork:
         """The network as a `torch.nn.Module`, untrained."""
         return build(self.architecture, in_channels, classes)
 
@@ -96,16 +99,17 @@ class Search:
 class _Pool:
     """Networks that were scored, as arrays."""
 
-    architectures: Sequence[Architecture]
+    architectures: Sequence[Design]
     predicted: Predicted
     params: np.ndarray
     macs: np.ndarray
+    space: Space = CELLS
 
     def order(self, chosen: np.ndarray) -> np.ndarray:
         """Best first; standings that differ by rounding only do not decide."""
         standing = np.round(self.predicted.standing[chosen], 4)
-        cell = np.array([self.architectures[i].cell for i in chosen])
-        return chosen[np.lexsort((cell, self.macs[chosen], -standing))]
+        code = np.array([self.space.code(self.architectures[i]) for i in chosen])
+        return chosen[np.lexsort((code, self.macs[chosen], -standing))]
 
     def candidate(self, i: int, latency: float | None = None) -> Candidate:
         p = self.predicted
@@ -125,6 +129,7 @@ def search(
     generate: int = 0,
     timed: bool = True,
     model: MetaModel | None = None,
+    space: str = "cells",
     seed: int = 0,
 ) -> Search:
     """Rank networks for a data set without training any.
@@ -134,9 +139,11 @@ def search(
         top: how many to give back.
         rerank: order the first ones by the mean of the predicted rank and the ranks by proxies (`RERANKS`).
         choices: macro networks; by default those of the meta-database.
-        generate: score this many networks drawn by the generator instead of all of them.
+        generate: score this many networks drawn by the generator instead of all of them; of the larger space, which
+            nothing can score whole, that many (by default `CALLS`) drawn by the generator and evolved from there.
         timed: measure the latency of those that are given back.
         model: by default the one that comes with the package.
+        space: `cells`, or `mobilenet` for the larger one.
         seed: of the sample of images, the generator and the proxies' weights.
 
     Raises:
@@ -144,9 +151,11 @@ def search(
     """
     if rerank not in RERANKS:
         raise NasError(f"rerank must be one of {', '.join(RERANKS)}, but is {rerank!r}.")
-    limits, model = limits or Limits(), model or carried()
+    limits, model = limits or Limits(), model or carried(space=space)
     description = describe(data, model.encoder, seed=seed)
-    if generate:
+    if model.space is MOBILENET:
+        pool = _proposed(data, description, model, limits, generate or CALLS, seed)
+    elif generate:
         pool = _drawn(data, description, model, generate, seed)
     else:
         pool = _everything(data, description, model, choices or macros())
@@ -195,21 +204,25 @@ class _Product(Sequence[Architecture]):
 
 
 def _drawn(data: Images, description: Description, model: MetaModel, n: int, seed: int) -> _Pool:
-    found = model.draw(description, n, seed=seed).architectures()
-    found = sorted({Architecture(cells.to_index(cells.simplify(cells.from_index(a.cell))), a.macro) for a in found})
+    drawn = [a for a in model.draw(description, n, seed=seed).architectures() if isinstance(a, Architecture)]
+    found = sorted({Architecture(cells.to_index(cells.simplify(cells.from_index(a.cell))), a.macro) for a in drawn})
     found = [a for a in found if cells.connected(cells.from_index(a.cell))]
     if not found:
         raise NasError("the generator drew no network that is connected; draw more.")
     return pool_of(found, data, description, model)
 
 
-def pool_of(found: Sequence[Architecture], data: Images, description: Description, model: MetaModel) -> _Pool:
+def _proposed(data: Images, description: Description, model: MetaModel, limits: Limits, calls: int, seed: int) -> _Pool:
+    """Of the larger space: half of the calls drawn by the generator, the others evolved from the best of these."""
+    fits = within(limits.params, limits.macs, data.channels, data.classes)
+    found = propose("generator and evolution", model, description, calls, fits, seed)
+    return pool_of(sorted(found) or [SMALLEST], data, description, model)
+
+
+def pool_of(found: Sequence[Design], data: Images, description: Description, model: MetaModel) -> _Pool:
     """Score given networks."""
-    sizes = [
-        np.array([int(count(cells.from_index(a.cell), a.macro, data.channels, data.classes)) for a in found])
-        for count in (params, macs)
-    ]
-    return _Pool(found, model.predict(found, description), sizes[0], sizes[1])
+    sizes = model.space.sizes(found, data.channels, data.classes)
+    return _Pool(found, model.predict(found, description), *sizes, model.space)
 
 
 def _unsatisfiable(pool: _Pool, limits: Limits) -> str:
@@ -259,13 +272,13 @@ def _timed(
     return tuple(kept)
 
 
-def latency(architecture: Architecture, data: Images, seconds: float = 0.03) -> float:
+def latency(architecture: Design, data: Images, seconds: float = 0.03) -> float:
     """Median time in ms of one image through a network on one core of this machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         network = build(architecture, data.channels, data.classes).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.zeros(1, data.channels, architecture.macro.resolution, architecture.macro.resolution)
+        x = torch.zeros(1, data.channels, architecture.resolution, architecture.resolution)
         x = x.contiguous(memory_format=torch.channels_last)
         times: list[float] = []
         with torch.inference_mode():

@@ -60,6 +60,11 @@ class Architecture:
     def __str__(self) -> str:
         return cells.to_string(cells.from_index(self.cell))
 
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self.macro.resolution
+
     @classmethod
     def of(cls, text: str, macro: Macro = NAS_BENCH_201) -> Architecture:
         """From a NAS-Bench-201 string.

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colonnade.nas.data import Images
-from colonnade.nas.network import Network, build
-from colonnade.nas.space import Architecture
+from colonnade.nas.network import AnyNetwork, build
+from colonnade.nas.spaces import Design
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Trained:
         halved: whether the rate had to be halved because the loss was no number.
     """
 
-    network: Network
+    network: AnyNetwork
     logits: Tensor
     labels: Tensor
     curve: list[tuple[int, float]] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Diverged(ArithmeticError):
 
 
 def train(
-    architecture: Architecture,
+    architecture: Design,
     data: Images,
     schedule: Schedule = SHORT,
     seed: int = 0,
@@ -99,7 +99,7 @@ def train(
     Raises:
         Diverged: the loss was no number, twice.
     """
-    resolution = architecture.macro.resolution
+    resolution = architecture.resolution
     x, y = data.tensors(resolution, test=False)
     unseen, labels = data.tensors(resolution, test=True)
     for attempt, rate in enumerate((schedule.rate, schedule.rate / 2)):
@@ -108,7 +108,7 @@ def train(
             torch.manual_seed(seed)
             network = build(architecture, data.channels, data.classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-        def judge(number: int, network: Network = network) -> bool:
+        def judge(number: int, network: AnyNetwork = network) -> bool:
             right = (predict(network, unseen).argmax(1) == labels).float().mean()
             network.train()
             return look is not None and look(number, float(right) * 100)
@@ -121,7 +121,7 @@ def train(
 
 
 def _fit(
-    network: Network,
+    network: AnyNetwork,
     x: Tensor,
     y: Tensor,
     schedule: Schedule,
@@ -178,7 +178,7 @@ def _moved(x: Tensor, schedule: Schedule, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def predict(network: Network, x: Tensor, batch: int = 512) -> Tensor:
+def predict(network: AnyNetwork, x: Tensor, batch: int = 512) -> Tensor:
     """Logits [n, classes] of a network in evaluation mode."""
     network.eval()
     return torch.cat([network(part) for part in torch.split(x, batch)])

@@ -10,6 +10,7 @@ import torch
 from colonnade.physics.budget import events_for
 from colonnade.physics.errors import between
 from colonnade.physics.models import REFERENCE
+from colonnade.physics.multitask import shared_weights
 from colonnade.physics.shards import Dataset
 from colonnade.physics.training import Progress, Report, Trained, evaluate, fit
 
@@ -30,6 +31,7 @@ def compare(
     budget: float = 30.0,
     seed: int = 0,
     test: float | Dataset = 0.25,
+    shared: bool = False,
     progress: Progress | None = None,
 ) -> list[Cell]:
     """Train and test models on one data set.
@@ -40,6 +42,7 @@ def compare(
         budget: CPU-seconds for each model, turned into events by rounded speeds so that results repeat exactly.
         seed: of weights, order and intervals.
         test: events for the test, or the share of `data`, its last events, that is kept for it.
+        shared: begin `graphnet` with the weights that were trained on all five sets, not with fresh ones.
         progress: called with the share of a model's budget that is spent, and 1.
 
     Raises:
@@ -54,7 +57,8 @@ def compare(
     cells = []
     for model in dict.fromkeys(REFERENCE[name] if model == "reference" else model for model in models):
         seen = events_for(budget, model, name)
-        trained = fit(data, model, seed=seed, stop=cut, events=seen, nodes=60, progress=progress)
+        begin = shared_weights(name) if shared and model == "graphnet" else None
+        trained = fit(data, model, start=begin, seed=seed, stop=cut, events=seen, nodes=60, progress=progress)
         cells.append(Cell(trained, evaluate(trained, where, start=start, seed=seed), start))
     return cells
 

@@ -22,7 +22,8 @@ from colonnade.physics.detector import Particles, energy_flow
 from colonnade.physics.errors import PhysicsError, between, engine, one_of
 
 CONSTITUENTS = 200
-BATCH = 250  # collisions per round trip to Pythia
+BATCH = 250  # collisions that are reconstructed together
+TRIP = 50  # collisions per round trip to Pythia: larger ones spend more on memory than they save
 PATIENCE = 3000  # collisions without enough jets before the acceptance is judged
 LOWEST_ACCEPTANCE = 2e-3  # jets per collision below which a request is refused
 
@@ -177,7 +178,7 @@ def _collisions(kind: str, rng: np.random.Generator, settings: JetSettings) -> I
     if not pythia.init():
         raise PhysicsError(f"Pythia refused the settings {asdict(settings)}.")
     while True:
-        yield read_record(pythia.nextBatch(BATCH))
+        yield _joined([read_record(pythia.nextBatch(TRIP)) for _ in range(BATCH // TRIP)])
 
 
 def read_record(events: Any) -> _Record:
@@ -194,6 +195,13 @@ def read_record(events: Any) -> _Record:
         column["mother1"].astype(np.int64),
         np.asarray(particles.offsets.data),
     )
+
+
+def _joined(records: list[_Record]) -> _Record:
+    starts = np.cumsum([0, *(len(record.pdg) for record in records)])
+    offsets = [record.offsets[:-1] + start for record, start in zip(records, starts, strict=False)]
+    columns = (np.concatenate([getattr(r, name) for r in records]) for name in ("p4", "pdg", "status", "mother"))
+    return _Record(*columns, np.concatenate([*offsets, starts[-1:]]))
 
 
 def _accepted(

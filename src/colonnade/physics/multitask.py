@@ -24,6 +24,7 @@ from colonnade.physics.shards import Dataset
 from colonnade.physics.training import FITTED, Progress, cycle
 
 Weights = dict[str, torch.Tensor]
+CARRIED = Path(__file__).parent / "weights" / "shared-graphnet.safetensors"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,22 @@ class SharedNetwork:
             for key, value in net.state_dict().items():
                 stored[f"shared/{key}" if _is_shared(key) else f"{name}/{key}"] = value.contiguous()
         save_file(stored, file)
+
+
+def shared_weights(name: str) -> Weights:
+    """The carried weights of one data set's network, as `fit(..., start=...)` takes them for `graphnet`.
+
+    They were trained on generated events of all five sets together (`scripts/train_physics_shared.py`).
+
+    Raises:
+        PhysicsError: no such data set.
+    """
+    from safetensors.torch import load_file
+
+    prefix = f"{spec(name).name}/"
+    stored = load_file(CARRIED)
+    own = {key.removeprefix(prefix): value for key, value in stored.items() if key.startswith(prefix)}
+    return own | {key.removeprefix("shared/"): value for key, value in stored.items() if key.startswith("shared/")}
 
 
 def _is_shared(key: str) -> bool:

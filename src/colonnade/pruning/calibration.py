@@ -19,6 +19,7 @@ from colonnade.pruning.texts import Encoded, batches
 
 STEPS = 30  # of bisection at most
 CLOSE = 0.005  # relative excess over the target that is good enough
+STEEP = 2.0  # keep rates that reach 0 in the middle: where the first layer must help as well
 FLOOR = 0.02  # a threshold that no token is below
 
 
@@ -43,7 +44,8 @@ def reachable(shape: Shape, lengths: Sequence[int]) -> float:
 
 
 def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float]:
-    """Linearly falling keep rates that reach a FLOPs ratio on texts of these lengths.
+    """Keep rates that reach a FLOPs ratio on texts of these lengths: all in the first layer, then falling linearly;
+    where that is not enough, falling from the start.
 
     Raises:
         PruningError: it is below 1, or more than can be reached; says what can.
@@ -54,19 +56,22 @@ def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float
             f"target_speedup must be from 1 to {most:.2f} for these texts and {shape.layers} layers "
             f"(the first layer's attention sees every token), but is {target:g}."
         )
-    low, high = 0.0, 2.0 * shape.layers
+
+    def saving(slope: float, untouched: int) -> float:
+        return 1 / share_at_rates(_schedule(shape.layers, slope, untouched), lengths, shape)
+
+    steepest = 2.0 * shape.layers
+    untouched = int(shape.layers > 1 and saving(STEEP, 1) >= target)
+    low, high = 0.0, steepest
     for _ in range(STEPS):
         middle = (low + high) / 2
-        if 1 / share_at_rates(_schedule(shape.layers, middle), lengths, shape) < target:
-            low = middle
-        else:
-            high = middle
-    return _schedule(shape.layers, high)
+        low, high = (middle, high) if saving(middle, untouched) < target else (low, middle)
+    return _schedule(shape.layers, high, untouched)
 
 
-def _schedule(layers: int, slope: float) -> list[float]:
-    """Keep rates that fall linearly from about 1, never below 0."""
-    return [max(0.0, 1 - slope * (k + 0.5) / layers) for k in range(layers)]
+def _schedule(layers: int, slope: float, untouched: int) -> list[float]:
+    """Keep rates of 1 in the first layers, then falling linearly from about 1, never below 0."""
+    return [1.0] * untouched + [max(0.0, 1 - slope * (k + 0.5) / layers) for k in range(layers - untouched)]
 
 
 def calibrate(

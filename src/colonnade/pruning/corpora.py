@@ -6,6 +6,9 @@
 | polarity | 10,662 sentences of film reviews (Pang and Lee 2005) | negative, positive | CC BY 4.0 |
 | subjectivity | 10,000 sentences (Pang and Lee 2004) | objective, subjective | CC BY 4.0 |
 | questions | 5,952 questions (Li and Roth 2002) | 6 kinds of answer | see its readme |
+| imdb | 50,000 film reviews of all lengths (Maas et al. 2011) | negative, positive | for research |
+
+The last is a folder `aclImdb` as its archive unpacks; of it, a part without the training texts will do.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ CORPORA = {
     "subjectivity": ("subjectivity.zip", "741f3371e1a4375051b874fd82fd55857b90975473c91c19a3101cbe17fc4d8c"),
     "questions": ("qc.zip", "091fb01e50883014d150acb7d5013d787136968b3f955ae01725a65e7e80f304"),
 }
+IMDB = "imdb"
 _KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 
 
@@ -42,7 +46,9 @@ def load_corpus(name: str, folder: str | Path) -> Corpus:
     Raises:
         PruningError: the name is unknown, or the folder does not hold the file as published.
     """
-    one_of("corpus", name, tuple(CORPORA))
+    one_of("corpus", name, (*CORPORA, IMDB))
+    if name == IMDB:
+        return _imdb(Path(folder).expanduser() / "aclImdb")
     file, checksum = CORPORA[name]
     path = Path(folder).expanduser() / file
     if not path.is_file():
@@ -66,6 +72,20 @@ def _reviews(packed: zipfile.ZipFile) -> Corpus:
         if match:
             found[match[2] in "89"].append((packed.read(name).decode("latin-1"), int(match[1] == "pos")))
     return Corpus(("negative", "positive"), found[False], found[True])
+
+
+def _imdb(folder: Path) -> Corpus:
+    def read(part: str) -> list[tuple[str, int]]:
+        found = []
+        for label, kind in enumerate(("neg", "pos")):
+            for path in sorted((folder / part / kind).glob("*.txt"), key=lambda path: int(path.stem.partition("_")[0])):
+                found.append((path.read_text(encoding="utf-8").replace("<br />", " "), label))
+        return found
+
+    test = read("test")
+    if not test:
+        raise PruningError(f"There are no reviews in {str(folder / 'test')!r}.")
+    return Corpus(("negative", "positive"), read("train"), test)
 
 
 def _sentences(packed: zipfile.ZipFile, *files: tuple[str, str]) -> Corpus:

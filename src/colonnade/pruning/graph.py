@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from colonnade.pruning.encoder import PrunedEncoder, PrunedOutput
 from colonnade.pruning.errors import PruningError
-from colonnade.pruning.score import received_by
+from colonnade.pruning.score import received_by, relative
 
 
 class GraphEncoder(nn.Module):
@@ -24,7 +24,7 @@ class GraphEncoder(nn.Module):
 
     def __init__(self, encoder: PrunedEncoder) -> None:
         super().__init__()
-        if encoder.rule.rule != "threshold" or encoder.rule.score != "received":
+        if encoder.rule.rule != "threshold" or encoder.rule.score == "random":
             raise PruningError("Only thresholds on received attention can be exported.")
         self.body, self.config = encoder.body, encoder.config
         self.family, self.rule, self.first_only = encoder.family, encoder.rule, encoder.first_only
@@ -71,6 +71,8 @@ class GraphEncoder(nn.Module):
             asked = self._heads(query(x if rows is None else x[rows]))
             bias = self.family.bias(self.body, places if rows is None else places[rows], places)
             r = received_by(asked, k, bias)
+            if self.rule.score == "relative":
+                r = relative(r, (~protected).to(r.dtype))
             stay = ((r >= threshold) | protected).nonzero().squeeze(1)
             torch._check(stay.shape[0] >= 1)
             torch._check(stay.shape[0] <= x.shape[0])

@@ -44,7 +44,7 @@ class PrunedConfig(PreTrainedConfig):  # type: ignore[misc]
     execution: str = "packed"
     rule: str = "threshold"
     score: str = "received"
-    rows: int | None = 64
+    rows: int | None = 32
     keep_rates: list[float] | None = None
     dial: float = 1.0
     protect: list[int] | tuple[int, ...] = ()

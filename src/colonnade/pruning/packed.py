@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from colonnade.pruning.batch import Batch, Run, padded_index, starts_of
 from colonnade.pruning.gate import top_k
-from colonnade.pruning.score import pseudo_random, received, received_by, row_weights, sampled_rows
+from colonnade.pruning.score import TINY, pseudo_random, received, received_by, row_weights, sampled_rows
 
 if TYPE_CHECKING:
     from colonnade.pruning.encoder import PrunedEncoder
@@ -63,7 +63,7 @@ class Walk:
             stay = torch.tensor(starts, device=self.x.device)
         elif passive:
             stay = None
-        elif short and self.rule.score == "received":
+        elif short and self.rule.score != "random":
             context, r = self._padded(query(self.x), k, v)
             stay = self._judge(number, r)
         else:
@@ -84,7 +84,7 @@ class Walk:
         """r of the tokens here that a layer may remove."""
         query, key, _ = self.family.projections(layer)
         r = self._score(number, query, key(self.x), starts_of(self.lengths))
-        return r[~self.protected[self.index]]
+        return self._relative(r)[~self.protected[self.index]]
 
     def _go_on(self, out: Tensor, stay: Tensor | None, lengths: list[int]) -> None:
         if stay is not None:
@@ -108,9 +108,17 @@ class Walk:
             best = r.masked_fill(protected, torch.inf)[index]
             stay = top_k(best, real, self.encoder.counts(n0, number))[real] | protected
         else:
-            stay = (r >= self.learned[number] * self.rule.dial) | protected
+            stay = (self._relative(r) >= self.learned[number] * self.rule.dial) | protected
         found = stay.nonzero().squeeze(1)
         return None if len(found) == len(r) else found
+
+    def _relative(self, r: Tensor) -> Tensor:
+        """Scores in the unit that thresholds have."""
+        if self.rule.score != "relative":
+            return r
+        text, free = self.batch.text[self.index], (~self.protected[self.index]).to(r.dtype)
+        sums = r.new_zeros(2, len(self.lengths)).index_add_(1, text, torch.stack([r * free, free]))
+        return r * (sums[1] / sums[0].clamp(min=TINY))[text]
 
     def _score(self, number: int, query: torch.nn.Module, k: Tensor, starts: list[int]) -> Tensor:
         """r of all that are here, text by text, from the sampled rows."""

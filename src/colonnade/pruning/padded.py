@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from colonnade.pruning.batch import Batch, Run, padded_index
 from colonnade.pruning.gate import top_k
-from colonnade.pruning.score import pseudo_random, received, row_weights
+from colonnade.pruning.score import pseudo_random, received, relative, row_weights
 
 if TYPE_CHECKING:
     from colonnade.pruning.encoder import PrunedEncoder
@@ -139,7 +139,8 @@ def _attention(
     rank, alive = now.alive.cumsum(1) - 1, now.alive.sum(1, keepdim=True)
     weights = row_weights(rank, alive, rule.rows) * now.alive * c
     weights = weights / weights.sum(1, keepdim=True)
-    return a, received(p, weights, c.sum(1, keepdim=True))
+    r = received(p, weights, c.sum(1, keepdim=True))
+    return a, r if rule.score == "received" else relative(r, c * (now.alive & ~now.protected))
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:

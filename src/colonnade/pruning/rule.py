@@ -19,7 +19,8 @@ class Rule:
 
     Args:
         rule: "threshold" keeps r >= dial · θ of the layer; "topk" keeps the best share of the text's tokens.
-        score: "received" attention, or "random" (to compare with).
+        score: "received" attention; "relative", the same in units of its mean over tokens that are not protected;
+            or "random" (to compare with).
         rows: how many rows of the attention are looked at; None is all of them (LTP's score), 1 the first token's.
         keep_rates: for "topk", the share of the text's own tokens that leave each layer.
         dial: scales the thresholds without retraining; 0 keeps all.
@@ -30,7 +31,7 @@ class Rule:
 
     rule: str = "threshold"
     score: str = "received"
-    rows: int | None = 64
+    rows: int | None = 32
     keep_rates: Sequence[float] | None = None
     dial: float = 1.0
     protect: Sequence[int] = ()

@@ -8,6 +8,10 @@ whatever the length, and at a fixed padded length the two differ by a constant.
 Few rows tell nearly as much as all: `rows` takes that many, evenly spread, always with the first. All rows give LTP's
 score, one row the attention of the classification token. Whatever the number, the same rows are used in training, when
 masking, when removing, and in exported graphs, so that all agree on who survives.
+
+Of short texts most attention goes to the special tokens, by how much differs from text to text, and with it what a
+threshold on r means. "relative" divides r by its mean over the tokens that may leave: with the special tokens
+protected, a threshold then compares words with words.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ import math
 import torch
 from torch import Tensor
 
-SCORES = ("received", "random")
+TINY = 1e-12  # where every token stays, no matter what
+SCORES = ("received", "relative", "random")
 
 
 def sampled_rows(n: int, rows: int | None) -> Tensor:
@@ -47,10 +52,21 @@ def received_by(q: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Costs m/n of the logits, which is what makes it friendly to fused attention kernels that keep no probabilities.
     """
-    logits = q @ k.transpose(-1, -2) * (1 / math.sqrt(q.shape[-1]))
+    logits = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
     if bias is not None:
         logits = logits + bias
     return logits.softmax(-1).mean(dim=(0, 1)) * k.shape[-2]
+
+
+def relative(r: Tensor, weights: Tensor) -> Tensor:
+    """Scores in units of their mean over the tokens that may leave.
+
+    Args:
+        r: scores [..., n].
+        weights: 1 for tokens that may leave and 0 for the rest (in soft mode their gates) [..., n].
+    """
+    total = (r * weights).sum(-1, keepdim=True)
+    return r * weights.sum(-1, keepdim=True) / total.clamp(min=TINY)
 
 
 def pseudo_random(positions: Tensor, ids: Tensor, layer: int, seed: int) -> Tensor:

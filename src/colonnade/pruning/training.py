@@ -27,11 +27,12 @@ from colonnade.pruning.texts import Encoded, batches
 
 Stage = Literal["dense", "soft", "hard"]
 STAGES: tuple[Stage, ...] = ("dense", "soft", "hard")
+START = 0.6  # share of the wanted saving that the soft stage starts from, by calibration
 FITTED_ON = 256  # texts that the thresholds are brought to the target on
 PENALTY = 20.0  # of the squared distance from the FLOPs target
 ASCENT = 0.2  # step of the constraint's multiplier
 RAMP = 0.6  # of the soft stage, in which the wanted share and the temperature fall to where they stay
-HOTTER = 5.0  # how much warmer gates are at first: cold ones have no slope but for tokens close to θ
+HOTTER = 3.0  # how much warmer gates are at first: cold ones have no slope but for tokens close to θ
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def train(
     plan: Plan | None = None,
     progress: Progress = lambda stage, step, steps, trace: None,
     after_stage: Callable[[str], object] = lambda stage: None,
+    teacher: Tensor | None = None,
 ) -> Trace:
     """Train a pruned classifier through the stages of a plan.
 
@@ -119,6 +121,7 @@ def train(
         plan: how.
         progress: called after each step.
         after_stage: called when a stage is done.
+        teacher: the dense model's probabilities [texts, classes], when they are known already.
 
     Raises:
         PruningError: labels do not fit, the target cannot be reached, or the loss became no number.
@@ -128,7 +131,7 @@ def train(
     if plan.target is not None:
         rates_for(plan.target, Shape.of(model.encoder.config), texts.lengths)  # refuses what cannot be reached
     torch.manual_seed(plan.seed)
-    course = _Course(model, texts, y, plan, progress)
+    course = _Course(model, texts, y, plan, progress, teacher)
     for number, stage in enumerate(plan.stages):
         course.run(stage, number)
         after_stage(stage)
@@ -150,13 +153,15 @@ def _labels(texts: Encoded, labels: Sequence[int], classes: int) -> Tensor:
 class _Course:
     """One training, stage after stage."""
 
-    def __init__(self, model: Any, texts: Encoded, y: Tensor, plan: Plan, progress: Progress) -> None:
+    def __init__(
+        self, model: Any, texts: Encoded, y: Tensor, plan: Plan, progress: Progress, teacher: Tensor | None
+    ) -> None:
         self.model, self.texts, self.y, self.plan, self.progress = model, texts, y, plan, progress
         self.encoder: PrunedEncoder = model.encoder
         self.shape = Shape.of(self.encoder.config)
         self.rng = np.random.default_rng(plan.seed)
         self.trace = Trace()
-        self.teacher: Tensor | None = None
+        self.teacher = teacher
         self.multiplier = 0.0
         self.first_share: float | None = None
 
@@ -167,7 +172,7 @@ class _Course:
                 self.teacher = predict(self.model, self.texts).softmax(-1)
         sample = self._sample()
         if stage == "soft" and plan.target is not None:
-            calibrate(self.model, sample, 1 + 0.25 * (plan.target - 1))  # scores near θ, where gates have a slope
+            calibrate(self.model, sample, 1 + START * (plan.target - 1))  # scores near θ, where gates have a slope
         steps = plan.epochs[number] * math.ceil(len(self.texts) / plan.batch_size)
         optimiser, schedule = self._optimiser(plan.lr[number], steps)
         own = torch.optim.Adam([self.encoder.thresholds], lr=plan.threshold_lr) if stage == "soft" else None
@@ -194,11 +199,12 @@ class _Course:
                 done += 1
                 self._note(stage, float(loss.detach()), share)
                 self.progress(stage, done, steps, self.trace)
-        if stage == "soft" and plan.target is not None:
+        if stage != "dense" and plan.target is not None and self.encoder.rule.rule == "threshold":
+            self.model.eval()
             self._meet(sample)
 
     def _meet(self, sample: Encoded) -> Calibration:
-        """Bring the hard gates to the target that the soft ones approached."""
+        """Bring the hard gates to the target: soft ones only approach it, and tuned weights have other scores."""
         assert self.plan.target is not None
         return fit_dial(self.model, sample, self.plan.target)
 

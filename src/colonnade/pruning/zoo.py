@@ -1,4 +1,4 @@
-"""The model that comes along, bases to train from, and bundles: one zip that holds a model whole."""
+"""The models that come along, bases to train from, and bundles: one zip that holds a model whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from colonnade.errors import ColonnadeError
 from colonnade.pruning.errors import PruningError, one_of
 
 DEMO = Path(__file__).parent / "demo"
-NAMES = ("demo",)
+ADAPTERS = {f"minilm-{path.stem}": path for path in sorted((Path(__file__).parent / "minilm").glob("*.safetensors"))}
+NAMES = ("demo", *ADAPTERS)
 FACTS = "facts.json"
 MAX_BUNDLE = 2_000_000_000
 
@@ -45,13 +46,19 @@ class Opened:
 
 
 def open_named(name: str) -> Opened:
-    """A carried model; there is one, "demo".
+    """A carried model: "demo", or an adapter of all-MiniLM-L6-v2.
 
     Raises:
-        PruningError: there is none of that name.
+        PruningError: there is none of that name; MissingEngine: its base model is not installed.
     """
+    from colonnade.pruning.adapters import load_adapter, minilm_folder, read_details
+    from colonnade.pruning.texts import load_tokenizer
+
     one_of("model", name, NAMES)
-    return open_folder(DEMO, name)
+    if name == "demo":
+        return open_folder(DEMO, name)
+    base = minilm_folder()
+    return Opened(load_adapter(ADAPTERS[name], base), load_tokenizer(base), name, read_details(ADAPTERS[name]))
 
 
 def open_folder(folder: str | Path, name: str = "") -> Opened:
@@ -101,7 +108,6 @@ def fresh_classifier(base: str, classes: Sequence[str]) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification
 
     from colonnade.pruning.adapters import minilm_folder, quiet_loading
-    from colonnade.pruning.model import prune
     from colonnade.pruning.texts import load_tokenizer
 
     one_of("base", base, ("demo", "minilm"))
@@ -112,14 +118,22 @@ def fresh_classifier(base: str, classes: Sequence[str]) -> tuple[Any, Any]:
             model = AutoModelForSequenceClassification.from_pretrained(
                 str(folder), local_files_only=True, id2label=names, num_labels=len(names)
             )
-        return prune(model), load_tokenizer(folder)
+        return _judging_words(model, load_tokenizer(folder))
     carried = open_named("demo")
     config = carried.model.config.inner()
     config.id2label, config.label2id = names, {name: number for number, name in names.items()}
     model = AutoModelForSequenceClassification.from_config(config)
     with torch.no_grad():
         getattr(model, model.base_model_prefix).load_state_dict(carried.model.encoder.body.state_dict())
-    return prune(model), carried.tokenizer
+    return _judging_words(model, carried.tokenizer)
+
+
+def _judging_words(model: Any, tokenizer: Any) -> tuple[Any, Any]:
+    """Words are compared with words: the special tokens stay, and scores are in units of the others' mean."""
+    from colonnade.pruning.model import prune
+
+    ends = [] if tokenizer.sep_token_id is None else [tokenizer.sep_token_id]
+    return prune(model, score="relative", protect=ends), tokenizer
 
 
 def save_bundle(path: str | Path, model: Any, tokenizer: Any, facts: Mapping[str, Any]) -> Path:

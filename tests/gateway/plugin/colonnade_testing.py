@@ -236,3 +236,58 @@ def environment(inputs: Nothing, job: Job) -> Environment:
     initial = Path("/proc/self/environ").read_bytes().decode(errors="replace").split("\0")
     names = sorted({item.partition("=")[0] for item in initial if item})
     return Environment(names=sorted(os.environ), initial=names, cores=os.environ.get("OMP_NUM_THREADS", ""))
+
+
+class Snoop(Inputs):
+    paths: list[str] = Param(default_factory=list, title="Files to read")
+    port: int = Param(0, title="A port of this machine")
+    parent: int = Param(0, title="A process to look for")
+
+
+class Seen(Outputs):
+    read: list[str]
+    written: list[str]
+    connected: bool
+    processes: bool
+
+
+def _snoop(inputs: Snoop) -> Seen:
+    import socket
+
+    read, written = [], []
+    for path in map(Path, inputs.paths):
+        try:
+            found = bool(list(path.iterdir()) if path.is_dir() else path.read_bytes())
+        except OSError:
+            found = False
+        if found:
+            read.append(str(path))
+        try:
+            (path.parent / "written").write_text("here")
+            written.append(str(path.parent))
+        except OSError:
+            pass
+    try:
+        socket.create_connection(("127.0.0.1", inputs.port), timeout=2).close()
+        connected = True
+    except OSError:
+        connected = False
+    return Seen(
+        read=read,
+        written=written,
+        connected=connected,
+        processes=inputs.parent > 0 and Path(f"/proc/{inputs.parent}/environ").exists(),
+    )
+
+
+@service("testing.snoop", title="Snoop", summary="Looks around.", paper="none", resources=SMALL)
+def snoop(inputs: Snoop, job: Job) -> Seen:
+    return _snoop(inputs)
+
+
+ONLINE = Resources(cores=1, memory="300 MiB", walltime=timedelta(seconds=60), network=True)
+
+
+@service("testing.online", title="Online", summary="Looks around, with a network.", paper="none", resources=ONLINE)
+def online(inputs: Snoop, job: Job) -> Seen:
+    return _snoop(inputs)

@@ -81,7 +81,7 @@ def _item(gateway: Gateway, folder: Path, item: WorkflowItemRow) -> dict[str, An
     run = ""
     try:
         job = gateway.job(item.job)
-        source = gateway.directory_of(job.run)
+        source = gateway.results(job)
         if (source / "job.json").is_file():
             run = f"runs/{job.service}-{job.fingerprint[:16]}"
             if not (folder / run).exists():

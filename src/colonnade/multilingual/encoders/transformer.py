@@ -38,7 +38,7 @@ class TransformerEncoder(Encoder):
         config = model.config
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
         self.depth, self.dimension = int(config.num_hidden_layers), int(config.hidden_size)
-        self.prefix, self.longest, self._pad = prefix, longest, pad
+        self.prefix, self.longest, self.pad = prefix, longest, pad
         vectors = model.get_input_embeddings().num_embeddings
         if tokenizer.get_vocab_size() > vectors:
             raise MultilingualError(
@@ -133,7 +133,7 @@ class TransformerEncoder(Encoder):
         with torch.inference_mode():
             for rows in batches([len(one) for one in ids], TOKENS):
                 width = len(ids[rows[-1]])
-                block = torch.full((len(rows), width), self._pad)
+                block = torch.full((len(rows), width), self.pad)
                 mask = torch.zeros((len(rows), width), dtype=torch.long)
                 for row, index in enumerate(rows):
                     block[row, : len(ids[index])] = torch.tensor(ids[index])
@@ -167,7 +167,7 @@ def random_twin(encoder: TransformerEncoder, seed: int = 0) -> TransformerEncode
         name=f"{encoder.name}, untrained",
         prefix=encoder.prefix,
         longest=encoder.longest,
-        pad=encoder._pad,
+        pad=encoder.pad,
     )
 
 

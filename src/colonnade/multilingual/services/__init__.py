@@ -1,8 +1,10 @@
 """The multilingual services: typed inputs and outputs around the library, no science."""
 
 from colonnade.multilingual.services import (
+    adapt,
     audit,
     catalogue,
+    pretrain,
     retrieval,
     similarity,
     transfer,
@@ -10,4 +12,4 @@ from colonnade.multilingual.services import (
     word_align,
 )
 
-__all__ = ["audit", "catalogue", "retrieval", "similarity", "transfer", "typology", "word_align"]
+__all__ = ["adapt", "audit", "catalogue", "pretrain", "retrieval", "similarity", "transfer", "typology", "word_align"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from colonnade.nas import Candidate, Images
     from colonnade.nas.features import Description
     from colonnade.nas.searching import Limits
-    from colonnade.nas.space import Macro
+    from colonnade.nas.spaces import Design
 
 PAPER = "arXiv:2107.00860"
 SOFTWARE = ("torch", "numpy", "scipy", "pillow", "safetensors")
@@ -62,9 +62,16 @@ class ImageInputs(Inputs):
         return data
 
 
+SPACE_HELP = (
+    "cells: 129,336 networks of repeated NAS-Bench-201 cells; mobilenet: 5e12 networks of inverted residual blocks as "
+    "in MobileNetV3, for small images."
+)
+
+
 class SearchInputs(ImageInputs):
     """What to look for."""
 
+    space: Literal["cells", "mobilenet"] = Param("cells", title="Space", help=SPACE_HELP)
     max_params: float | None = Param(
         None, title="Most parameters", ge=1_000, le=1e8, help="Write 300k for 300,000 in the shell."
     )
@@ -102,7 +109,7 @@ def ranked_table(ranked: Sequence[Candidate], title: str = "Ranked networks") ->
     }
     if all(c.latency_ms is not None for c in ranked):
         columns["latency"] = [round(c.latency_ms or 0.0, 2) for c in ranked]
-    columns["macro"] = [macro_text(c.architecture.macro) for c in ranked]
+    columns["macro"] = [macro_text(c.architecture) for c in ranked]
     columns["cell"] = [c.arch for c in ranked]
     return Table.of(
         columns,
@@ -110,14 +117,42 @@ def ranked_table(ranked: Sequence[Candidate], title: str = "Ranked networks") ->
         title=title,
         caption="accuracy: predicted for a short training (32 steps of 64 images) with its 90 % interval, nearly all "
         "of which is about how hard the images are and common to all networks; standing: predicted place among all "
-        "networks, in standard deviations, which makes the order; macro: channels x repeats at the resolution. A full "
-        "training gives more (nas.fit).",
+        "networks, in standard deviations, which makes the order; macro: channels x repeats (or width) at the "
+        "resolution. A full training gives more (nas.fit).",
     )
 
 
-def macro_text(macro: Macro) -> str:
-    """A macro network in a few characters."""
+def macro_text(architecture: Design) -> str:
+    """What is around the cell or the blocks of a network, in a few characters."""
+    from colonnade.nas.mobilenet import Mobile
+
+    if isinstance(architecture, Mobile):
+        return f"width {architecture.width}, {architecture.resolution} px"
+    macro = architecture.macro
     return f"{macro.channels} x {macro.repeats}, {macro.resolution} px"
+
+
+def drawing(architecture: Design, title: str) -> Figure:
+    """A network's cell as a graph, or its blocks one after the other."""
+    from colonnade.nas import plots
+    from colonnade.nas.mobilenet import Mobile
+
+    figure = plots.blocks(architecture) if isinstance(architecture, Mobile) else plots.cell_drawing(architecture.cell)
+    return Figure.of(figure, title=title, caption=str(architecture))
+
+
+def design(space: str, arch: str, channels: int, repeats: int, resolution: int) -> Design:
+    """A network from its text and the knobs around it.
+
+    Raises:
+        NasError: malformed; names the position.
+    """
+    from colonnade.nas.mobilenet import Mobile
+    from colonnade.nas.space import Architecture, Macro
+
+    if space == "mobilenet":
+        return Mobile.of(arch, channels, resolution)
+    return Architecture.of(arch, Macro(channels, repeats, resolution))
 
 
 def card_table(data: Images, description: Description) -> Table:

@@ -10,13 +10,23 @@ from pydantic import Field, model_validator
 
 from colonnade.inputs import Param
 from colonnade.job import Job
-from colonnade.nas.services.common import PAPER, SOFTWARE, SearchInputs, ranked_table, unavailable
+from colonnade.nas.services.common import (
+    PAPER,
+    SOFTWARE,
+    SearchInputs,
+    design,
+    drawing,
+    macro_text,
+    ranked_table,
+    unavailable,
+)
 from colonnade.results import Artifact, Estimate, Figure, Model, Outputs, Table
 from colonnade.service import Resources, service
 
 if TYPE_CHECKING:
-    from colonnade.nas import Architecture, Images, Search
+    from colonnade.nas import Images, Search
     from colonnade.nas.fitting import Fit, Row
+    from colonnade.nas.spaces import Design
 
 
 class FitInputs(SearchInputs):
@@ -24,8 +34,8 @@ class FitInputs(SearchInputs):
 
     arch: str = Param(
         "", title="Cell", level="expert", max_length=200,
-        help="Train this cell (as NAS-Bench-201 writes it) instead of searching; with the channels, repeats and "
-        "resolution below.",
+        help="Train this cell (as NAS-Bench-201 writes it; in the space mobilenet: blocks like "
+        "k3e2-k5e4|k3e6|k3e4|k7e2) instead of searching; with the channels, repeats and resolution below.",
     )  # fmt: skip
     channels: int = Param(
         8, title="Channels", ge=1, le=64, level="expert", help="Of the first stage, with a given cell."
@@ -52,7 +62,8 @@ class FitInputs(SearchInputs):
         if self.arch:
             from colonnade.nas.cells import connected, from_string
 
-            if not connected(from_string(self.arch)):
+            made = design(self.space, self.arch, self.channels, self.repeats, self.resolution)
+            if self.space == "cells" and not connected(from_string(str(made))):
                 raise ValueError("arch: no path leads from the cell's input to its output; its network would guess")
         return self
 
@@ -133,19 +144,19 @@ def fit(inputs: FitInputs, job: Job) -> FitOutputs:
         ranked=ranked,
         curves=Figure.of(plots.learning_curves(done.curves), title="Learning curves"),
         confusion=Figure.of(plots.confusion(done.confusion, data.names), title="Confusion matrix"),
-        cell=Figure.of(plots.cell_drawing(architecture.cell), title="Its cell", caption=str(architecture)),
+        cell=drawing(architecture, "The network"),
         model=_model(done, data, job),
         onnx=_onnx(done, data, job),
     )  # fmt: skip
 
 
-def _found(inputs: FitInputs, data: Images, seed: int) -> Search | list[Architecture]:
-    from colonnade.nas import Architecture, Macro, search
+def _found(inputs: FitInputs, data: Images, seed: int) -> Search | list[Design]:
+    from colonnade.nas import search
 
     if inputs.arch:
-        return [Architecture.of(inputs.arch, Macro(inputs.channels, inputs.repeats, inputs.resolution))]
+        return [design(inputs.space, inputs.arch, inputs.channels, inputs.repeats, inputs.resolution)]
     top = max(inputs.top, inputs.train_top)
-    return search(data, inputs.limits(), top=top, rerank=inputs.rerank, seed=seed)
+    return search(data, inputs.limits(), top=top, rerank=inputs.rerank, space=inputs.space, seed=seed)
 
 
 def _verdict(rows: tuple[Row, ...]) -> str:
@@ -189,11 +200,10 @@ def _model(done: Fit, data: Images, job: Job) -> Model:
     from colonnade.nas.export import save_network
 
     save_network(done.trained.network, data, job.files / "model.safetensors")
-    macro = done.trained.network.architecture.macro
+    architecture = done.trained.network.architecture
     return Model(
         file="model.safetensors", parameters=done.rows[0].params, title="Trained network",
-        details={"cell": str(done.trained.network.architecture), "channels": macro.channels, "repeats": macro.repeats,
-                 "resolution": macro.resolution, "classes": ", ".join(data.names)[:500]},
+        details={"cell": str(architecture), "macro": macro_text(architecture), "classes": ", ".join(data.names)[:500]},
     )  # fmt: skip
 
 

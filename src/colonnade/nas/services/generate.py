@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from colonnade.inputs import Param
 from colonnade.job import Job
-from colonnade.nas.services.common import PAPER, SOFTWARE, ImageInputs, unavailable
+from colonnade.nas.services.common import PAPER, SOFTWARE, SPACE_HELP, ImageInputs, drawing, macro_text, unavailable
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Table
 from colonnade.service import Resources, service
 
@@ -14,6 +15,7 @@ from colonnade.service import Resources, service
 class GenerateInputs(ImageInputs):
     """How many, and how bold."""
 
+    space: Literal["cells", "mobilenet"] = Param("cells", title="Space", help=SPACE_HELP)
     n: int = Param(500, title="Networks", ge=1, le=5_000)
     temperature: float = Param(
         1.0, title="Temperature", ge=0.1, le=2.0, help="Below 1 the likely ones, above 1 more kinds."
@@ -37,7 +39,10 @@ class GenerateOutputs(Outputs):
     summary="Draws networks for your images from the generator, and reports validity, uniqueness and novelty.",
     paper=PAPER,
     resources=Resources(cores=1, memory="4 GiB", walltime=timedelta(minutes=30)),
-    examples={"five hundred for hand signs": {"images": "example:nas.generate/signs.zip", "n": 500}},
+    examples={
+        "five hundred for hand signs": {"images": "example:nas.generate/signs.zip", "n": 500},
+        "inverted residual blocks": {"images": "example:nas.generate/signs.zip", "n": 300, "space": "mobilenet"},
+    },
     software=SOFTWARE,
     unavailable=unavailable,
 )
@@ -49,12 +54,13 @@ def generate(inputs: GenerateInputs, job: Job) -> GenerateOutputs:
     import numpy as np
     import torch
 
-    from colonnade.nas import cells, describe, plots, quality
+    from colonnade.nas import describe, plots, quality
     from colonnade.nas.ensemble import carried
+    from colonnade.nas.graphs import FIRST
 
     data = inputs.load(job)
     seed = job.seed % 2**32
-    model = carried()
+    model = carried(space=inputs.space)
     description = describe(data, model.encoder, seed=seed)
     drawn = {masked: model.draw(description, inputs.n, inputs.temperature, seed, masked) for masked in (False, True)}
     measured = {masked: quality(found, set(model.known)) for masked, found in drawn.items()}
@@ -63,13 +69,12 @@ def generate(inputs: GenerateInputs, job: Job) -> GenerateOutputs:
     order = np.argsort(-predicted.standing, kind="stable")
     columns = {
         "standing": predicted.standing[order].round(3).tolist(),
-        "channels": [listed[i].macro.channels for i in order],
-        "repeats": [listed[i].macro.repeats for i in order],
-        "resolution": [listed[i].macro.resolution for i in order],
+        "macro": [macro_text(listed[i]) for i in order],
         "cell": [str(listed[i]) for i in order],
     }
-    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
-    types = torch.bincount(drawn[True].types[:, 1:-1].flatten() - 2, minlength=len(cells.OPERATIONS))
+    lines = [",".join(columns), *(",".join(map(_quoted, row)) for row in zip(*columns.values(), strict=True))]
+    kinds = _kinds(inputs.space)
+    types = torch.bincount(drawn[True].types[:, 1:-1].flatten() - FIRST, minlength=len(kinds))
     shares = (100 * types / types.sum()).round(decimals=2).tolist()
     return GenerateOutputs(
         quality=Table.of(
@@ -82,14 +87,25 @@ def generate(inputs: GenerateInputs, job: Job) -> GenerateOutputs:
             },
             units={"validity": "%", "uniqueness": "%", "novelty": "%"},
             title="Quality",
-            caption="validity: cells of the space among the drawn; uniqueness: different ones among the valid; "
+            caption="validity: networks of the space among the drawn; uniqueness: different ones among the valid; "
             "novelty: valid ones the generator was not trained on.",
         ),
         validity=Estimate(value=measured[False].validity, unit="%", title="Validity of free drawing"),
         networks=Table.of({k: v[:200] for k, v in columns.items()}, title="Drawn networks, best predicted first"),
-        operations=Figure.of(plots.bars(cells.OPERATIONS, shares, "share of the edges (%)"), title="Operations"),
-        cell=Figure.of(
-            plots.cell_drawing(listed[order[0]].cell), title="The first cell", caption=str(listed[order[0]])
-        ),
+        operations=Figure.of(plots.bars(kinds, shares, "share of the places (%)"), title="Operations"),
+        cell=drawing(listed[order[0]], "The first network"),
         csv=job.artifact("networks.csv", "\n".join(lines) + "\n", title="All networks", media_type="text/csv"),
     )
+
+
+def _kinds(space: str) -> tuple[str, ...]:
+    """What may stand at a place of a graph, in the order of the types."""
+    from colonnade.nas import cells, mobilenet
+
+    if space == "cells":
+        return cells.OPERATIONS
+    return ("no block", *(f"k{kernel}e{expansion}" for kernel, expansion in mobilenet.KINDS))
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if "," in str(value) else str(value)

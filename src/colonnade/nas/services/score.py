@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import model_validator
 
 from colonnade.inputs import Param
 from colonnade.job import Job
-from colonnade.nas.services.common import PAPER, SOFTWARE, ImageInputs, unavailable
+from colonnade.nas.services.common import PAPER, SOFTWARE, SPACE_HELP, ImageInputs, design, drawing, unavailable
 from colonnade.results import Figure, Outputs, Table
 from colonnade.service import Resources, service
 
@@ -18,13 +19,15 @@ MAX_PROXIED = 200  # networks for which training-free proxies are computed
 class ScoreInputs(ImageInputs):
     """Which networks."""
 
+    space: Literal["cells", "mobilenet"] = Param("cells", title="Space", help=SPACE_HELP)
     archs: list[str] = Param(
         title="Cells", min_length=1, max_length=15_625,
         help="As NAS-Bench-201 writes them, |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, with the operations none, "
-        "skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3.",
+        "skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3; in the space mobilenet as k3e2-k5e4|k3e6|k3e4|k7e2, "
+        "four stages of blocks of kernel 3, 5 or 7 and expansion 2, 4 or 6.",
     )  # fmt: skip
     channels: int = Param(8, title="Channels", ge=1, le=64, help="Of the first stage.")
-    repeats: int = Param(1, title="Repeats", ge=1, le=5, help="Of the cell in a stage.")
+    repeats: int = Param(1, title="Repeats", ge=1, le=5, help="Of the cell in a stage; of cells only.")
     resolution: int = Param(16, title="Resolution", unit="px", ge=8, le=96)
     proxies: bool = Param(
         True, title="Training-free proxies", help="Of the first 200 networks, on a batch of your images."
@@ -32,10 +35,8 @@ class ScoreInputs(ImageInputs):
 
     @model_validator(mode="after")
     def _cells_exist(self) -> ScoreInputs:
-        from colonnade.nas.cells import from_string
-
         for text in self.archs:
-            from_string(text)
+            design(self.space, text, self.channels, self.repeats, self.resolution)
         return self
 
 
@@ -75,16 +76,15 @@ def score(inputs: ScoreInputs, job: Job) -> ScoreOutputs:
     """
     import numpy as np
 
-    from colonnade.nas import Architecture, Macro, cells, describe, latency, macs, params, plots, proxies
+    from colonnade.nas import cells, describe, latency, plots, proxies
     from colonnade.nas.ensemble import carried
 
     data = inputs.load(job)
-    macro = Macro(inputs.channels, inputs.repeats, inputs.resolution)
-    listed = [Architecture.of(text, macro) for text in inputs.archs]
-    model = carried()
+    listed = [design(inputs.space, text, inputs.channels, inputs.repeats, inputs.resolution) for text in inputs.archs]
+    model = carried(space=inputs.space)
     predicted = model.predict(listed, describe(data, model.encoder, seed=job.seed % 2**32))
-    grid = np.array([cells.from_index(a.cell) for a in listed])
-    connected = np.array([cells.connected(cell) for cell in grid])
+    sized = model.space.sizes(listed, data.channels, data.classes)
+    connected = np.array([inputs.space != "cells" or cells.connected(cells.from_string(str(a))) for a in listed])
     chance = 100 / data.classes
     columns = {
         "cell": inputs.archs,
@@ -93,8 +93,8 @@ def score(inputs: ScoreInputs, job: Job) -> ScoreOutputs:
         "from": np.where(connected, predicted.lower, chance).round(1).tolist(),
         "to": np.where(connected, predicted.upper, chance).round(1).tolist(),
         "standing": [round(s, 3) if c else None for s, c in zip(predicted.standing.tolist(), connected, strict=True)],
-        "parameters": params(grid, macro, data.channels, data.classes).tolist(),
-        "multiply-adds": macs(grid, macro, data.channels, data.classes).tolist(),
+        "parameters": sized[0].tolist(),
+        "multiply-adds": sized[1].tolist(),
     }
     if len(listed) <= MAX_PROXIED:
         columns["latency"] = [round(latency(a, data), 3) for a in listed]
@@ -117,5 +117,5 @@ def score(inputs: ScoreInputs, job: Job) -> ScoreOutputs:
             plots.agreement(sizes, columns["accuracy"], "multiply-adds", "predicted accuracy (%)", inputs.archs),
             title="Accuracy against size",
         ),
-        cell=Figure.of(plots.cell_drawing(listed[0].cell), title="The first cell", caption=inputs.archs[0]),
+        cell=drawing(listed[0], "The first network"),
     )

