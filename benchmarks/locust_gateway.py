@@ -61,7 +61,7 @@ def main(seconds: int, users: int) -> int:
         path = os.pathsep.join(filter(None, [PLUGIN, os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"COLONNADE_DATA": folder, "PYTHONPATH": path, "COLONNADE_PORT": "0"}
         gateway = subprocess.Popen(
-            [sys.executable, "-m", "colonnade", "serve"], stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", "colonnade.cli", "serve"], stdout=subprocess.PIPE, text=True, env=environment
         )
         try:
             assert gateway.stdout is not None
@@ -101,7 +101,7 @@ def _measure(pid: int, url: str, token: str, seconds: int, users: int) -> int:
     third = memory[len(memory) // 3 :]
     print(f"pages p95 {p95:.0f} ms; {failed} failed requests; {sent} jobs sent, {ended} succeeded; "
           f"gateway {third[0]:.0f} MB after a third, {memory[-1]:.0f} MB at the end")  # fmt: skip
-    return int(failed > 0 or ended != sent or p95 >= 250)
+    return int(failed > 0 or ended < sent or p95 >= 250)
 
 
 def _together(items: list[dict]) -> dict[str, int]:

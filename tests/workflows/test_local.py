@@ -32,10 +32,11 @@ def test_the_example_over_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # docking takes minutes of two cores
 def test_crosslinks_to_affinity(tmp_path: Path) -> None:
     made = workflows.run(workflows.example("crosslinks_to_affinity"), tmp_path / "out")
     assert made.state == "succeeded", made.steps
-    assert made.outputs["likeness"] > 0
+    assert made.outputs["likeness"] > 0.5  # DockQ of the best model of the best cluster
     assert len(made.outputs["affinities"]["delta_g"]) >= 1
 
 

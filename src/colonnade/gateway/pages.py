@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -34,6 +36,7 @@ from colonnade.service import Service, broken_plugins, get, services
 PAGE_LENGTH = 50
 EVERYBODY = "everybody"
 MAX_PRINTED = 20_000  # bytes of an engine's output on a page; the archive has it all
+REMEMBERED = 10.0  # seconds that the first page shows what it found out about missing engines
 REFRESH = 3  # seconds after which a page without JavaScript asks again how a job does
 
 router = APIRouter(include_in_schema=False)
@@ -97,10 +100,18 @@ def _matches(service: Service[Any, Any], query: str) -> bool:
     return all(word in text for word in query.lower().split())
 
 
+@lru_cache(maxsize=1)
+def _reasons(_now: int) -> dict[str, str]:
+    """Why services cannot run here. They look for modules and programs on the disk, too long for every visit."""
+    found = {name: service.unavailable() for name, service in services().items()}
+    return {name: reason for name, reason in found.items() if reason is not None}
+
+
 def _columns(found: Iterable[Service[Any, Any]]) -> list[Column]:
     groups: dict[str, list[Card]] = defaultdict(list)
+    reasons = _reasons(int(time.monotonic() / REMEMBERED))
     for service in found:
-        groups[service.column].append(Card(service, service.unavailable()))
+        groups[service.column].append(Card(service, reasons.get(service.name)))
     return [Column(name, cards) for name, cards in groups.items()]
 
 

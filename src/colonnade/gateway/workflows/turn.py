@@ -140,7 +140,7 @@ class Turn:
         if item.state != "succeeded":
             return None
         try:
-            run = runner.load(self.gateway.directory(item.job))
+            run = runner.load(self.gateway.results(self.gateway.job(item.job)))
         except ColonnadeError:
             return None
         return Given(run.outputs, item.row, lambda name: file(item.job, run, name))
