@@ -185,7 +185,7 @@ def job_class(system: str) -> Any:
     """
     base = getattr(importlib.import_module(f"dask_jobqueue.{system}"), SYSTEMS[system])
 
-    class Job(base):  # type: ignore[misc]
+    class Job(base):  # type: ignore[misc,valid-type]
         @staticmethod
         async def _call(cmd: list[str], **given: Any) -> str:
             kept = clean_environment(os.environ)

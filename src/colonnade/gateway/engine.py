@@ -274,7 +274,7 @@ class Engine:
             self._wanted[claim.key] = shape
             return {shape.resource: 1}
         asked = _resources(claim.service)
-        extra = {"memory": asked.memory_bytes} if "memory" in self._offered else {}
+        extra: dict[str, float] = {"memory": asked.memory_bytes} if "memory" in self._offered else {}
         return {CORES: claim.cores} | extra | ({"gpus": asked.gpus} if asked.gpus else {})
 
     def cancel(self, key: str) -> None:

@@ -200,8 +200,10 @@ def read_record(events: Any) -> _Record:
 def _joined(records: list[_Record]) -> _Record:
     starts = np.cumsum([0, *(len(record.pdg) for record in records)])
     offsets = [record.offsets[:-1] + start for record, start in zip(records, starts, strict=False)]
-    columns = (np.concatenate([getattr(r, name) for r in records]) for name in ("p4", "pdg", "status", "mother"))
-    return _Record(*columns, np.concatenate([*offsets, starts[-1:]]))
+    p4, pdg, status, mother = (
+        np.concatenate([getattr(record, name) for record in records]) for name in ("p4", "pdg", "status", "mother")
+    )
+    return _Record(p4, pdg, status, mother, np.concatenate([*offsets, starts[-1:]]))
 
 
 def _accepted(
