@@ -169,14 +169,17 @@ class Storage:
         found: dict[str, tuple[str, int]] = {}
         lists = names(self.lists(run))
         for name in lists:
-            read = self._call("get", lambda fs, root, name=name: fs.cat_file(f"{root}/{_folder(run)}/{name}"))
-            found |= json.loads(read)["files"]
+            found |= json.loads(self._read(f"{_folder(run)}/{name}"))["files"]
         for name in sorted(found, key=lambda name: name == "result.json"):  # it says that the rest is there
             sha256, _ = found[name]
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise Damaged(f"The list of run {run} names {name!r}.")
             self.get(f"{_folder(run)}/{sha256}", target / name, sha256)
         return lists
+
+    def _read(self, name: str) -> bytes:
+        found: bytes = self._call("get", lambda fs, root: fs.cat_file(f"{root}/{name}"))
+        return found
 
     def lists(self, run: str) -> list[str]:
         """Names of the lists of a run, in the order in which they were written."""
