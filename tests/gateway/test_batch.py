@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from harness import ended, settings, submit, until, value
 from slurm import Slurm, slurm
@@ -18,7 +23,8 @@ from colonnade.gateway.core import Gateway
 from colonnade.gateway.settings import BatchQueue, Settings, load_settings
 from colonnade.service import Resources
 
-pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed (extra cluster)")
+if importlib.util.find_spec("dask_jobqueue") is None:  # importing it would take the signals of this process
+    pytest.skip("dask-jobqueue is not installed (extra cluster)", allow_module_level=True)
 
 LONG = 150.0  # seconds to wait for what SLURM does in its own time
 HOUR = timedelta(hours=1)
@@ -74,12 +80,11 @@ def assert_resumed(gateway: Gateway, id: str, steps: int) -> None:
 
 
 def test_a_job_runs_in_an_allocation_and_a_cancelled_one_gives_it_back(gateway: Gateway, server: Slurm) -> None:
-    done = submit(gateway, "testing.environment")
-    row = submit(gateway, "testing.sleep", seconds=500)
+    done = ended(gateway, submit(gateway, "testing.environment").id)
+    assert done.state == "succeeded", done.error
+    row = submit(gateway, "testing.patient", seconds=500)
     until((gateway.directory(row.id) / ".attempt.json").exists, "the start", LONG)
-    assert ended(gateway, done.id).state == "succeeded", gateway.job(done.id).error
-    allocation = max(server.jobs("RUNNING"), key=int)
-    told = server.told(allocation)
+    told = server.told(max(server.jobs("RUNNING"), key=int))
     assert (told["Partition"], told["NumCPUs"], told["TimeLimit"]) == ("short", "1", "00:07:00")
     assert told["MinMemoryNode"] == "812M" and told["Requeue"] == "0"
     gateway.cancel(row.id)
@@ -139,10 +144,9 @@ def test_walltime_of_the_allocation(gateway: Gateway, server: Slurm) -> None:
 def test_a_node_that_goes_down(gateway: Gateway, server: Slurm) -> None:
     row = submit(gateway, "testing.steps", steps=100, pause=0.1)
     past_step(gateway, row.id)
-    lost = held(server)
+    server.lose_power(held(server))
     server.node("down")
     until(lambda: gateway.job(row.id).attempt == 2, "the job taken up again", LONG)
-    assert server.told(lost)["JobState"] == "NODE_FAIL"
     server.node("resume")
     assert_resumed(gateway, row.id, 100)
 
@@ -175,27 +179,33 @@ def test_a_restarted_controller(gateway: Gateway, server: Slurm) -> None:
 
 @pytest.mark.slow
 def test_a_killed_gateway_leaves_no_allocation(server: Slurm, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     given = on_slurm(tmp_path / "data")
     desk = Gateway(given)  # takes requests, runs none
     given.data.joinpath("c.toml").write_text(
         'scheduler = "slurm"\nbatch_host = "127.0.0.1"\nheartbeat = 0.5\n[queues.cpu-short]\npartition = "short"\n'
     )
     environment = os.environ | {"COLONNADE_DATA": str(given.data), "COLONNADE_CONFIG": str(given.data / "c.toml")}
-    command = [sys.executable, "-m", "colonnade.gateway"]
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    row = submit(desk, "testing.steps", steps=60, pause=0.1)
-    past_step(desk, row.id)
-    first.kill()
-    first.wait()
-    until(lambda: not server.jobs(), "the allocation given back", LONG)
-    second = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    assert_resumed(desk, row.id, 60)
-    second.terminate()
-    assert second.wait(60) == 0
-    desk.store.close()
+
+    def start() -> psutil.Popen:
+        command = [sys.executable, "-m", "colonnade.gateway"]
+        return psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+    members = [start()]
+    try:
+        row = submit(desk, "testing.steps", steps=300, pause=0.1)
+        past_step(desk, row.id)
+        members[0].kill()
+        members[0].wait()
+        until(lambda: not server.jobs(), "the allocation given back", LONG)
+        members.append(start())
+        assert_resumed(desk, row.id, 300)
+        members[1].terminate()
+        assert members[1].wait(60) == 0
+    finally:
+        for member in members:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        desk.store.close()
 
 
 # --- without SLURM -------------------------------------------------------------------------------
@@ -259,3 +269,13 @@ def test_a_service_that_no_queue_takes_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_scheduler_is_named() -> None:
     with pytest.raises(ColonnadeError, match=r"Setting scheduler: .*slurm.*'torque'"):
         load_settings(scheduler="torque")
+
+
+def test_dask_jobqueue_is_not_given_the_signals_of_the_process() -> None:
+    code = (
+        "import signal, threading; from colonnade.gateway import batch; kept = signal.getsignal(signal.SIGINT)\n"
+        "thread = threading.Thread(target=lambda: print(batch.job_class('slurm').__mro__[1].__name__))\n"
+        "thread.start(); thread.join(); assert signal.getsignal(signal.SIGINT) is kept"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "SLURMJob\n"

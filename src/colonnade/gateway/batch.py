@@ -14,6 +14,7 @@ import math
 import os
 import re
 import shlex
+import signal
 import sys
 import time
 from collections import Counter
@@ -183,9 +184,9 @@ def job_class(system: str) -> Any:
     Raises:
         ModuleNotFoundError: dask-jobqueue is not installed.
     """
-    base = getattr(importlib.import_module(f"dask_jobqueue.{system}"), SYSTEMS[system])
+    base = getattr(_imported(f"dask_jobqueue.{system}"), SYSTEMS[system])
 
-    class Job(base):  # type: ignore[misc,valid-type]
+    class Job(base):  # type: ignore[misc, valid-type]
         @staticmethod
         async def _call(cmd: list[str], **given: Any) -> str:
             kept = clean_environment(os.environ)
@@ -194,6 +195,19 @@ def job_class(system: str) -> Any:
             return said
 
     return Job
+
+
+def _imported(name: str) -> Any:
+    """Import a module of dask-jobqueue, which takes the signals of the whole process when it is imported.
+
+    They are the gateway's own; and outside the main thread, where the engine is, the import would fail.
+    """
+    usual = signal.signal
+    signal.signal = lambda *_: None  # type: ignore[assignment]
+    try:
+        return importlib.import_module(name)
+    finally:
+        signal.signal = usual
 
 
 @dataclass

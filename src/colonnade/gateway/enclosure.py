@@ -46,8 +46,8 @@ def command(order: Order, scratch: Path, verdict: int) -> list[str]:
     parts = ["bwrap", *BASE]
     for path in hidden:
         parts += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
-    for program in _programs():  # whatever was hidden above them
-        parts += ["--ro-bind-try", program, program]
+    for folder in _programs():  # whatever was hidden above them
+        parts += ["--ro-bind-try", folder, folder]
     for path in (order.directory, scratch):
         parts += ["--bind", str(path), str(path)]
     for name in DEVICES if order.gpus else ():

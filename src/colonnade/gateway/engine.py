@@ -274,8 +274,12 @@ class Engine:
             self._wanted[claim.key] = shape
             return {shape.resource: 1}
         asked = _resources(claim.service)
-        extra: dict[str, float] = {"memory": asked.memory_bytes} if "memory" in self._offered else {}
-        return {CORES: claim.cores} | extra | ({"gpus": asked.gpus} if asked.gpus else {})
+        wanted: dict[str, float] = {CORES: claim.cores}
+        if "memory" in self._offered:
+            wanted["memory"] = asked.memory_bytes
+        if asked.gpus:
+            wanted["gpus"] = asked.gpus
+        return wanted
 
     def cancel(self, key: str) -> None:
         """End a job; returns at once."""

@@ -177,9 +177,9 @@ class Storage:
             self.get(f"{_folder(run)}/{sha256}", target / name, sha256)
         return lists
 
-    def _read(self, path: str) -> bytes:
-        read: bytes = self._call("get", lambda fs, root: fs.cat_file(f"{root}/{path}"))
-        return read
+    def _read(self, name: str) -> bytes:
+        found: bytes = self._call("get", lambda fs, root: fs.cat_file(f"{root}/{name}"))
+        return found
 
     def lists(self, run: str) -> list[str]:
         """Names of the lists of a run, in the order in which they were written."""

@@ -97,6 +97,15 @@ def steps(inputs: Steps, job: Job) -> Value:
     return _value(state["sum"])
 
 
+PATIENT = Resources(cores=1, memory="300 MiB", walltime=timedelta(minutes=4))
+
+
+@service("testing.patient", title="Patient", summary="Waits for minutes.", paper="none", resources=PATIENT)
+def patient(inputs: Seconds, job: Job) -> Value:
+    time.sleep(inputs.seconds)
+    return _value(inputs.seconds)
+
+
 class Walk(Outputs):
     path: Table
     final: Estimate
