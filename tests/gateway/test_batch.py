@@ -79,6 +79,7 @@ def assert_resumed(gateway: Gateway, id: str, steps: int) -> None:
 # --- short ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_job_runs_in_an_allocation_and_a_cancelled_one_gives_it_back(gateway: Gateway, server: Slurm) -> None:
     done = ended(gateway, submit(gateway, "testing.environment").id)
     assert done.state == "succeeded", done.error

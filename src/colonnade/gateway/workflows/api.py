@@ -159,7 +159,7 @@ def list_workflows(
     return WorkflowPage(workflows=found, next=shelf.next)
 
 
-@router.post("/workflows", status_code=201, operation_id="start_workflow", responses=responses(409, 422, 507))
+@router.post("/workflows", status_code=201, operation_id="start_workflow", responses=responses(400, 409, 422, 507))
 def start_workflow(gateway: Behind, me: Me, body: Start, response: Response) -> WorkflowDetail:
     """Run a workflow; a step that was run before, with the same inputs, is answered by its earlier result."""
     found = document.parse(body.document) if isinstance(body.document, str) else document.of(body.document)
@@ -201,7 +201,10 @@ def cancel_workflow(gateway: Behind, row: MyWorkflow) -> WorkflowDetail:
 
 
 @router.post(
-    "/workflows/{id}/rerun", status_code=201, operation_id="rerun_workflow", responses=responses(404, 409, 422, 507)
+    "/workflows/{id}/rerun",
+    status_code=201,
+    operation_id="rerun_workflow",
+    responses=responses(400, 404, 409, 422, 507),
 )
 def rerun_workflow(gateway: Behind, me: Me, row: TheWorkflow, response: Response) -> WorkflowDetail:
     """Run the same workflow once more; what has succeeded is answered by the earlier results."""

@@ -67,7 +67,7 @@ class WorkflowItemRow(Base):
     step: Mapped[str] = mapped_column(String(40), primary_key=True)
     index: Mapped[int] = mapped_column("place", primary_key=True, autoincrement=False)
     job: Mapped[str] = mapped_column(String(26), index=True)
-    row: Mapped[Any] = mapped_column("cells", JSON, default=None)
+    row: Mapped[Any] = mapped_column("cells", JSON, nullable=True, default=None)
     state: Mapped[str] = mapped_column(String(16))
     reused: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str] = mapped_column(default="")
