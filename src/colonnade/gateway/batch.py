@@ -203,7 +203,7 @@ def _imported(name: str) -> Any:
     They are the gateway's own; and outside the main thread, where the engine is, the import would fail.
     """
     usual = signal.signal
-    signal.signal = lambda *_: None  # type: ignore[assignment]
+    signal.signal = lambda *_: None
     try:
         return importlib.import_module(name)
     finally:
