@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +21,14 @@ import colonnade
 from colonnade import runner
 from colonnade.errors import ColonnadeError
 from colonnade.gateway import queue
+from colonnade.gateway.disk import plain_errors
 from colonnade.gateway.dispatcher import Dispatcher
 from colonnade.gateway.events import grown, tail
 from colonnade.gateway.files import Draft, FileStore
 from colonnade.gateway.person import ALONE, Person
 from colonnade.gateway.queue import Page
 from colonnade.gateway.settings import Settings
-from colonnade.gateway.storage import Storage, Unreachable, tree
+from colonnade.gateway.storage import Unreachable, storage_of, tree
 from colonnade.gateway.store import (
     FileRow,
     JobFile,
@@ -57,7 +57,6 @@ log = logging.getLogger(__name__)
 CANCEL_WAIT = 2.0  # seconds that `cancel` waits for the processes to be gone
 STATE_POLL = 2.0  # seconds between two looks at a watched job's state when this gateway announced no change
 EVENT_POLL = 0.1  # seconds between two looks at a watched job's events
-FETCHED = ".fetched"  # in a run directory that holds all that the object store has of the run
 MAX_PAGE = 500
 MAX_TITLE = 200
 
@@ -183,7 +182,7 @@ class Gateway:
         if service.repeatable and not again and self._serve(row, checksums):
             return row
         directory = self.directory_of(id)
-        with self._plain_disk_errors(directory):
+        with plain_errors(directory):
             runner.prepare(service, inputs, directory, seed, place=self.files.place)
             if self.storage is not None:
                 self.storage.keep(id, 0, tree(directory))
@@ -336,10 +335,8 @@ class Gateway:
             Unreachable: the object store does not answer.
         """
         directory = self.directory_of(row.run)
-        if self.storage is not None and row.final and not (directory / FETCHED).exists():
-            lists = self.storage.fetch(row.run, directory, lambda names: [*names[:1], *_ends(names)])
-            if _ends(lists):
-                (directory / FETCHED).touch()
+        if self.storage is not None and row.final:
+            self.storage.fetch_results(row.run, directory)
         return directory
 
     def directory_of(self, run: str) -> Path:
@@ -414,7 +411,7 @@ class Gateway:
             ColonnadeError: the name has no usable character.
             Unavailable: the disk is full.
         """
-        with self._plain_disk_errors(), self.receive(person) as draft:
+        with plain_errors(), self.receive(person) as draft:
             for chunk in chunks:
                 draft.write(chunk)
             return self.keep_upload(draft, name, person)
@@ -425,7 +422,7 @@ class Gateway:
             name = safe_name(name)
         except ValueError as error:
             raise ColonnadeError(f"{str(error).rstrip('.').capitalize()}.") from None
-        with self._plain_disk_errors():
+        with plain_errors():
             draft.seal()
             with self.store.write() as session:
                 row = session.merge(FileRow(sha256=draft.sha256, name=name, size=draft.size, created=now()))
@@ -495,33 +492,6 @@ class Gateway:
         with self.store.write() as session:
             unused = list(session.scalars(select(FileRow.sha256).where(FileRow.created < old, ~used)))
             self._forget_files(session, unused)
-
-    @contextmanager
-    def _plain_disk_errors(self, directory: Path | None = None) -> Iterator[None]:
-        """Say in a sentence that the disk is full, and leave nothing of `directory` behind on any error."""
-        try:
-            yield
-        except BaseException as error:
-            if directory is not None:
-                shutil.rmtree(directory, ignore_errors=True)
-            if isinstance(error, Unreachable):
-                raise Unavailable(str(error)) from error
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Unavailable("There is no space left on the gateway's disk.") from error
-            raise
-
-
-def _ends(lists: list[str]) -> list[str]:
-    """The list of what the last attempt left, when one has come to its end."""
-    return [name for name in lists if name.endswith(".json") and name != "0000.json"][-1:]
-
-
-def storage_of(settings: Settings) -> Storage | None:
-    """The object store of the settings; None when files lie in the data folder."""
-    if not settings.storage:
-        return None
-    secret = settings.storage_secret.get_secret_value()
-    return Storage(settings.storage, settings.storage_endpoint, settings.storage_key, secret)
 
 
 def _state_event(row: JobRow) -> Event:

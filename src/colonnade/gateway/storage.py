@@ -28,11 +28,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from colonnade.errors import ColonnadeError
+from colonnade.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PIECE = 1 << 20
+FETCHED = ".fetched"  # in a run directory that holds all that the store has of the run
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds between two tries to reach the store
 WHOLE = ("s3", "s3a", "gs", "gcs", "abfs", "az")  # where an object appears only once it is complete
 TIMEOUTS = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 1}}
@@ -177,6 +179,14 @@ class Storage:
             self.get(f"{_folder(run)}/{sha256}", target / name, sha256)
         return lists
 
+    def fetch_results(self, run: str, directory: Path) -> None:
+        """Bring a run's request and what its last ended attempt left to `directory`, once."""
+        if (directory / FETCHED).exists():
+            return
+        lists = self.fetch(run, directory, lambda names: [*names[:1], *_ends(names)])
+        if _ends(lists):
+            (directory / FETCHED).touch()
+
     def _read(self, name: str) -> bytes:
         found: bytes = self._call("get", lambda fs, root: fs.cat_file(f"{root}/{name}"))
         return found
@@ -255,3 +265,16 @@ def patiently(call: Callable[[], T], patience: float) -> T:
                 raise
             time.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
+
+
+def storage_of(settings: Settings) -> Storage | None:
+    """The object store of the settings; None when files lie in the data folder."""
+    if not settings.storage:
+        return None
+    secret = settings.storage_secret.get_secret_value()
+    return Storage(settings.storage, settings.storage_endpoint, settings.storage_key, secret)
+
+
+def _ends(lists: list[str]) -> list[str]:
+    """The list of what the last attempt left, when one has come to its end."""
+    return [name for name in lists if name.endswith(".json") and name != "0000.json"][-1:]
