@@ -43,9 +43,9 @@ def reachable(shape: Shape, lengths: Sequence[int]) -> float:
     return 1 / share_at_rates([0.0] * shape.layers, lengths, shape)
 
 
-def rates_for(target: float, shape: Shape, lengths: Sequence[int], spread: bool = False) -> list[float]:
+def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float]:
     """Keep rates that reach a FLOPs ratio on texts of these lengths: all in the first layer, then falling linearly;
-    where that is not enough, or with `spread`, falling from the start.
+    where that is not enough, falling from the start.
 
     Raises:
         PruningError: it is below 1, or more than can be reached; says what can.
@@ -61,7 +61,7 @@ def rates_for(target: float, shape: Shape, lengths: Sequence[int], spread: bool 
         return 1 / share_at_rates(_schedule(shape.layers, slope, untouched), lengths, shape)
 
     steepest = 2.0 * shape.layers
-    untouched = int(not spread and shape.layers > 1 and saving(STEEP, 1) >= target)
+    untouched = int(shape.layers > 1 and saving(STEEP, 1) >= target)
     low, high = 0.0, steepest
     for _ in range(STEPS):
         middle = (low + high) / 2
@@ -80,20 +80,18 @@ def calibrate(
     target: float,
     batch_size: int = 16,
     progress: Callable[[int], object] = lambda done: None,
-    spread: bool = False,
 ) -> Calibration:
     """Set the thresholds so that unlabelled texts cost `target` times fewer FLOPs.
 
     Layer by layer, θ is the quantile of the scores of the tokens still there that leaves the wanted share; later layers
-    see what earlier thresholds left (the shares are those of `rates_for`). A last bisection of a common factor meets
-    the target on these texts.
+    see what earlier thresholds left. A last bisection of a common factor meets the target on these texts.
 
     Raises:
         PruningError: the target cannot be reached; the model's thresholds are then as before.
     """
     encoder: PrunedEncoder = model.encoder
     shape = Shape.of(encoder.config)
-    rates = rates_for(target, shape, texts.lengths, spread)
+    rates = rates_for(target, shape, texts.lengths)
     before = encoder.thresholds.detach().clone()
     with torch.no_grad(), encoder.set(rule="threshold", dial=1.0, bypass=0):
         walks = [_walk(encoder, texts, chosen) for chosen in batches(texts.lengths, batch_size)]

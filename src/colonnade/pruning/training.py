@@ -27,7 +27,6 @@ from colonnade.pruning.texts import Encoded, batches
 
 Stage = Literal["dense", "soft", "hard"]
 STAGES: tuple[Stage, ...] = ("dense", "soft", "hard")
-UNKNOWN = -1  # label of a text that only the dense model says something about
 START = 0.6  # share of the wanted saving that the soft stage starts from, by calibration
 FITTED_ON = 256  # texts that the thresholds are brought to the target on
 PENALTY = 20.0  # of the squared distance from the FLOPs target
@@ -118,8 +117,7 @@ def train(
     Args:
         model: a `PrunedForSequenceClassification`; parameters that need no gradient stay as they are.
         texts: token ids.
-        labels: a class number for each text; -1 where it is unknown, which the dense stage leaves out and the later
-            stages learn from the dense model's probabilities alone.
+        labels: a class number for each text.
         plan: how.
         progress: called after each step.
         after_stage: called when a stage is done.
@@ -145,10 +143,10 @@ def _labels(texts: Encoded, labels: Sequence[int], classes: int) -> Tensor:
     if len(texts) != len(labels):
         raise PruningError(f"There are {len(texts)} texts but {len(labels)} labels.")
     y = torch.tensor(list(labels), dtype=torch.long)
-    if len(y[y >= 0].unique()) < 2:
+    if len(y) < 2 or len(y.unique()) < 2:
         raise PruningError("At least two texts of two different labels are needed to learn from.")
-    for wrong in y[(y < UNKNOWN) | (y >= classes)].tolist()[:1]:
-        raise PruningError(f"labels must be from 0 to {classes - 1}, or -1 for unknown, but one is {wrong}.")
+    if int(y.min()) < 0 or int(y.max()) >= classes:
+        raise PruningError(f"labels must be from 0 to {classes - 1}, but one is {int(y.max())}.")
     return y
 
 
@@ -174,18 +172,15 @@ class _Course:
                 self.teacher = predict(self.model, self.texts).softmax(-1)
         sample = self._sample()
         if stage == "soft" and plan.target is not None:
-            # scores near θ in every layer, the first as well: elsewhere gates have no slope to learn from
-            calibrate(self.model, sample, 1 + START * (plan.target - 1), spread=True)
-        useful = self._useful(stage)
-        lengths = [self.texts.lengths[k] for k in useful]
-        steps = plan.epochs[number] * math.ceil(len(useful) / plan.batch_size)
+            calibrate(self.model, sample, 1 + START * (plan.target - 1))  # scores near θ, where gates have a slope
+        steps = plan.epochs[number] * math.ceil(len(self.texts) / plan.batch_size)
         optimiser, schedule = self._optimiser(plan.lr[number], steps)
         own = torch.optim.Adam([self.encoder.thresholds], lr=plan.threshold_lr) if stage == "soft" else None
         self.model.train()
         done = 0
         for _ in range(plan.epochs[number]):
-            for batch in batches(lengths, plan.batch_size, self.rng):
-                loss, share = self._loss(stage, [useful[k] for k in batch], done / steps)
+            for chosen in batches(self.texts.lengths, plan.batch_size, self.rng):
+                loss, share = self._loss(stage, chosen, done / steps)
                 if not bool(torch.isfinite(loss)):
                     raise PruningError(
                         f"The loss became no number in step {done + 1} of the {stage} stage; "
@@ -207,13 +202,6 @@ class _Course:
         if stage != "dense" and plan.target is not None and self.encoder.rule.rule == "threshold":
             self.model.eval()
             self._meet(sample)
-
-    def _useful(self, stage: Stage) -> list[int]:
-        """The texts that a stage can learn from."""
-        if stage != "dense" and self.plan.distil > 0:
-            return list(range(len(self.texts)))
-        known: list[int] = (self.y != UNKNOWN).nonzero().squeeze(1).tolist()
-        return known
 
     def _meet(self, sample: Encoded) -> Calibration:
         """Bring the hard gates to the target: soft ones only approach it, and tuned weights have other scores."""
@@ -257,13 +245,11 @@ class _Course:
         return self._task(logits, chosen), math.nan
 
     def _task(self, logits: Tensor, chosen: list[int]) -> Tensor:
-        y, said = self.y[chosen], logits.log_softmax(-1)
-        loss = functional.nll_loss(said, y, ignore_index=UNKNOWN, reduction="none")
+        loss = functional.cross_entropy(logits, self.y[chosen])
         if self.teacher is None or self.plan.distil == 0:
-            return loss.sum() / (y != UNKNOWN).sum().clamp(min=1)
-        taught = -(self.teacher[chosen] * said).sum(-1)
-        weight = torch.where(y == UNKNOWN, 1.0, self.plan.distil)
-        return ((1 - weight) * loss + weight * taught).mean()
+            return loss
+        learned = -(self.teacher[chosen] * logits.log_softmax(-1)).sum(-1).mean()
+        return (1 - self.plan.distil) * loss + self.plan.distil * learned
 
     def _price(self, progress: float) -> tuple[Tensor, float]:
         """What the gates cost: the L1 term, and the constraint on FLOPs by an augmented Lagrangian."""
