@@ -74,7 +74,6 @@ class BenchmarkOutputs(Outputs):
     examples={"showers and B decays": {"datasets": "airshower,belle", "budget": "5s", "events": 2000}},
     software=SOFTWARE,
     unavailable=unavailable,
-    repeatable=False,  # the budget is processor time
 )
 def benchmark(inputs: BenchmarkInputs, job: Job) -> BenchmarkOutputs:
     """Compare the simple graph network with a dense network and the reference model of each set.

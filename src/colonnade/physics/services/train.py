@@ -85,7 +85,6 @@ class TrainOutputs(Outputs):
     },
     software=SOFTWARE,
     unavailable=unavailable,
-    repeatable=False,  # the budget is processor time
 )
 def train(inputs: TrainInputs, job: Job) -> TrainOutputs:
     """Train a model and test it on events it has not seen.
