@@ -22,10 +22,10 @@ from transformers import AutoModelForSequenceClassification
 from colonnade.pruning import prune
 from colonnade.pruning.adapters import fingerprint, minilm_folder, quiet_loading, save_adapter
 from colonnade.pruning.calibration import fit_dial, rates_for
-from colonnade.pruning.corpora import load_corpus
+from colonnade.pruning.corpora import FOLDS, load_corpus
 from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.lora import add_lora, take_lora
-from colonnade.pruning.prediction import predict, run_all
+from colonnade.pruning.prediction import count_survivors, predict, run_all
 from colonnade.pruning.texts import encode, load_tokenizer
 from colonnade.pruning.training import Plan, train
 
@@ -41,7 +41,7 @@ STRETCHES, SHARES = (80, 160, 380), (0.5, 0.35, 0.15)  # words of a review that 
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--task", choices=SETTINGS, required=True)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["learned"])
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=["learned"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpora")
     parser.add_argument("--out", type=Path, required=True)
@@ -62,7 +62,8 @@ class Experiment:
         self.args, self.base = args, args.base or minilm_folder()
         given = {k: v for k, v in vars(args).items() if k in SETTINGS[args.task] and v is not None}
         self.settings = SETTINGS[args.task] | given
-        corpus, self.tokenizer = load_corpus(args.task, args.data), load_tokenizer(self.base)
+        corpus = load_corpus(args.task, args.data, fold=(FOLDS - 1 + args.seed) % FOLDS)  # each seed tests on its own
+        self.tokenizer = load_tokenizer(self.base)
         self.classes = dict(enumerate(corpus.classes))
         rng = np.random.default_rng(1000 + args.seed)
         chosen = rng.permutation(len(corpus.train))[: args.limit].tolist()
@@ -104,8 +105,17 @@ class Experiment:
             keep(model, path)
         self.kept = path
         with model.encoder.set(dial=0):
-            self.teacher = predict(model, self.learn).softmax(-1)
             self.before = self.measure(model, "dense")
+
+    def taught(self):
+        """The dense model's probabilities of the texts to learn from, computed once."""
+        path = self.args.out / f"{self.stem}-teacher.pt"
+        if not path.exists():
+            model = self.fresh()
+            load(model, self.kept)
+            with model.encoder.set(dial=0):
+                torch.save(predict(model, self.learn).softmax(-1), path)
+        return torch.load(path, weights_only=True)
 
     def run(self, method):
         """One method from the dense model on; writes an adapter and a file of figures."""
@@ -126,7 +136,7 @@ class Experiment:
             plan = Plan(("dense",), (hard,), (3e-4,), distil=0.5, **self.common)
         else:
             plan = Plan(("hard",), (hard,), (3e-4,), **self.common)
-        train(model, self.learn, self.labels, plan, say, teacher=self.teacher)
+        train(model, self.learn, self.labels, plan, say, teacher=self.taught())
         result["hard"] = self.measure(model, method)
         details = {
             "task": self.args.task, "seed": self.args.seed, "texts": len(self.learn), "cut": self.settings["cut"],
@@ -143,7 +153,7 @@ class Experiment:
             load(model, path)
         else:
             plan = Plan(("soft",), (epochs,), (3e-4,), threshold_lr=5e-3, **self.common)
-            trace = train(model, self.learn, self.labels, plan, say, teacher=self.teacher)
+            trace = train(model, self.learn, self.labels, plan, say, teacher=self.taught())
             result["share"] = trace.share[::5]
             keep(model, path)
         result["soft"] = self.measure(model, "soft, hard gates")
@@ -158,7 +168,10 @@ class Experiment:
             model.set_rule(dial=0.0)
         else:
             score = "random" if method == "random" else "relative"
-            model.set_rule(rule="topk", keep_rates=rates_for(target, shape, self.learn.lengths), score=score)
+            some, wanted = self.learn.take(range(min(256, len(self.learn)))), target
+            for _ in range(4):  # counts are rounded up, so the rates for more meet the target
+                model.set_rule(rule="topk", keep_rates=rates_for(wanted, shape, self.learn.lengths), score=score)
+                wanted *= target / ratio(count_survivors(model, some).numpy(), some.lengths, shape)
 
     def measure(self, model, name):
         """Accuracy, FLOPs ratio and predictions on the test texts."""

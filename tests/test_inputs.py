@@ -143,6 +143,23 @@ def test_sizes_as_people_write_them() -> None:
     assert human_size(20_000_000) == "20.0MB"
 
 
+class Counts(Inputs):
+    most: int | None = Param(None, title="Most")
+    mass: float = Param(1.0, title="Mass")
+    name: str = Param("", title="Name")
+
+
+def test_counts_as_people_write_them() -> None:
+    counts = Counts.model_validate({"most": "300k", "mass": " 1.5M ", "name": "300k"})
+    assert (counts.most, counts.mass, counts.name) == (300_000, 1_500_000.0, "300k")
+
+
+@pytest.mark.parametrize("text", ["k", "3K", "1e3k", "3 k", "0.0001k", "-3k"])
+def test_what_is_no_count(text: str) -> None:
+    with pytest.raises(ValidationError, match="most"):
+        Counts.model_validate({"most": text})
+
+
 def test_fields_carry_what_every_front_shows() -> None:
     schema = samples.EveryInput.model_json_schema()["properties"]
     assert schema["temperature"]["unit"] == "°C"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     TypeAdapter,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -81,6 +82,19 @@ class Inputs(BaseModel):
             raise ValueError("it holds a control character, which no field takes")
         return value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _short_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """300k and 1.5M in a field of numbers, as people write counts."""
+        short = _SHORT.fullmatch(value.strip()) if isinstance(value, str) else None
+        if short is None:
+            return value
+        kind = cls.model_fields[str(info.field_name)].annotation
+        parts = {kind, *get_args(kind)}
+        if str in parts or not parts & {int, float}:
+            return value
+        return float(short[1]) * {"k": 1e3, "M": 1e6}[short[2]]
+
 
 def _holds_control(value: Any) -> bool:
     """Whether a text, or one inside lists and groups, holds a control character."""
@@ -91,6 +105,7 @@ def _holds_control(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and any(_holds_control(item) for item in value)
 
 
+_SHORT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([kM])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 

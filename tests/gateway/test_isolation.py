@@ -55,8 +55,13 @@ def test_a_job_sees_neither_the_gateway_nor_the_network(gateway: Gateway, port: 
         elsewhere,
     ]
     assert all(path.exists() for path in forbidden)
-    found = seen(gateway, "testing.snoop", paths=[*map(str, forbidden), "/etc/passwd"], port=port, parent=os.getpid())
-    assert (found["read"], found["connected"], found["processes"]) == (["/etc/passwd"], False, False)
+    engine = gateway.settings.data / "engines" / "program"
+    engine.parent.mkdir()
+    engine.write_text("a program")
+    allowed = [str(engine), "/etc/passwd"]
+    found = seen(gateway, "testing.snoop", paths=[*map(str, forbidden), *allowed], port=port, parent=os.getpid())
+    assert (found["read"], found["connected"], found["processes"]) == (allowed, False, False)
+    assert str(engine.parent) not in found["written"]
     assert "/etc" not in found["written"]
     assert not (gateway.settings.data / "written").exists() and not (tmp_path / "written").exists()
 

@@ -89,6 +89,10 @@ def test_corpora_are_read_as_published(corpora: Path, tmp_path: Path) -> None:
         assert (len(found.train), len(found.test), len(found.classes)) == (train, test, classes)
         assert {label for _, label in found.test} == set(range(classes))
         assert not {text for text, _ in found.train} & {text for text, _ in found.test} or name != "reviews"
+    folds = [load_corpus("polarity", corpora, fold) for fold in range(5)]
+    assert sum(len(fold.test) for fold in folds) == 10662 and len({len(fold.test) for fold in folds}) == 2
+    with pytest.raises(PruningError, match="fold must be from 0 to 4"):
+        load_corpus("polarity", corpora, 5)
     shutil.copy(corpora / "qc.zip", tmp_path / "qc.zip")
     with zipfile.ZipFile(tmp_path / "qc.zip", "a") as packed:
         packed.writestr("more.txt", "changed")

@@ -45,7 +45,11 @@ def command(order: Order, scratch: Path, verdict: int) -> list[str]:
     hidden = [path for path in order.hidden if path.exists()]
     parts = ["bwrap", *BASE]
     for path in hidden:
-        parts += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
+        if not path.is_dir():
+            parts += ["--ro-bind", "/dev/null", str(path)]
+            continue
+        engines = str(path / "engines")  # programs that were installed apart lie in the default data folder
+        parts += ["--tmpfs", str(path), "--ro-bind-try", engines, engines]
     for folder in _programs():  # whatever was hidden above them
         parts += ["--ro-bind-try", folder, folder]
     for path in (order.directory, scratch):

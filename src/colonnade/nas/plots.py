@@ -12,7 +12,7 @@ from colonnade.nas import cells, mobilenet
 from colonnade.nas.mobilenet import Mobile
 from colonnade.nas.searching import Candidate
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888")
 GREY = "#888888"
 _SHORT = {1: "skip", 2: "conv 1×1", 3: "conv 3×3", 4: "pool 3×3"}
 _PLACES = ((0.0, 0.0), (1.15, 1.0), (2.3, 0.0), (3.6, 0.35))  # of the four nodes

@@ -14,7 +14,7 @@ from colonnade.physics import fourvectors as fv
 from colonnade.physics.metrics import against, auc, calibration, roc
 from colonnade.physics.schema import spec
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888")
 
 
 def roc_curves(scores: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> go.Figure:

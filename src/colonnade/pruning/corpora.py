@@ -19,7 +19,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from colonnade.pruning.errors import PruningError, one_of
+from colonnade.pruning.errors import PruningError, between, one_of
 
 CORPORA = {
     "reviews": ("movie_reviews.zip", "a41211ae685019137410268134db6a1a14428c89b671eb83056151a878539008"),
@@ -28,6 +28,7 @@ CORPORA = {
     "questions": ("qc.zip", "091fb01e50883014d150acb7d5013d787136968b3f955ae01725a65e7e80f304"),
 }
 IMDB = "imdb"
+FOLDS = 5  # of the sentences
 _KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 
 
@@ -40,13 +41,15 @@ class Corpus:
     test: list[tuple[str, int]]
 
 
-def load_corpus(name: str, folder: str | Path) -> Corpus:
-    """One of the corpora above. Test texts: folds 9 and 10 of the reviews, every fifth sentence, TREC-10 questions.
+def load_corpus(name: str, folder: str | Path, fold: int = FOLDS - 1) -> Corpus:
+    """One of the corpora above. Test texts: folds 9 and 10 of the reviews, every fifth sentence (which ones, `fold`
+    says, from 0 to 4), TREC-10 questions.
 
     Raises:
-        PruningError: the name is unknown, or the folder does not hold the file as published.
+        PruningError: name or fold is unknown, or the folder does not hold the file as published.
     """
     one_of("corpus", name, (*CORPORA, IMDB))
+    between("fold", fold, 0, FOLDS - 1)
     if name == IMDB:
         return _imdb(Path(folder).expanduser() / "aclImdb")
     file, checksum = CORPORA[name]
@@ -61,8 +64,9 @@ def load_corpus(name: str, folder: str | Path) -> Corpus:
         if name == "questions":
             return _questions(packed)
         if name == "polarity":
-            return _sentences(packed, ("negative", "rt-polarity.neg"), ("positive", "rt-polarity.pos"))
-        return _sentences(packed, ("objective", "plot.tok.gt9.5000"), ("subjective", "quote.tok.gt9.5000"))
+            return _sentences(packed, ("negative", "rt-polarity.neg"), ("positive", "rt-polarity.pos"), fold=fold)
+        objective, subjective = ("objective", "plot.tok.gt9.5000"), ("subjective", "quote.tok.gt9.5000")
+        return _sentences(packed, objective, subjective, fold=fold)
 
 
 def _reviews(packed: zipfile.ZipFile) -> Corpus:
@@ -88,13 +92,13 @@ def _imdb(folder: Path) -> Corpus:
     return Corpus(("negative", "positive"), read("train"), test)
 
 
-def _sentences(packed: zipfile.ZipFile, *files: tuple[str, str]) -> Corpus:
+def _sentences(packed: zipfile.ZipFile, *files: tuple[str, str], fold: int) -> Corpus:
     found: dict[bool, list[tuple[str, int]]] = {False: [], True: []}
     for label, (_, ending) in enumerate(files):
         name = next(entry for entry in packed.namelist() if entry.endswith(ending))
         for number, line in enumerate(packed.read(name).decode("latin-1").splitlines()):
             if line.strip():
-                found[number % 5 == 4].append((line.strip(), label))
+                found[number % FOLDS == fold].append((line.strip(), label))
     return Corpus(tuple(label for label, _ in files), found[False], found[True])
 
 

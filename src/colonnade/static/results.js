@@ -49,8 +49,10 @@
     return JSON.parse(document.getElementById(id).textContent);
   }
 
-  /* The page's colours for whatever the figure leaves open. */
-  function themed(layout) {
+  const NARROW = 560; // pixels: a legend beside the plot would leave it no room
+
+  /* The page's colours, and a place for the legend, for whatever the figure leaves open. */
+  function themed(layout, width) {
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(name).trim();
     const text = color("--text"), line = color("--line");
@@ -70,6 +72,7 @@
       }
     }
     made.margin = { l: 64, r: 24, t: layout.title || layout.annotations ? 64 : 24, b: 56, ...layout.margin };
+    if (width < NARROW) made.legend = { orientation: "h", yref: "container", y: 0, yanchor: "bottom", ...layout.legend };
     delete made.width;
     return made;
   }
@@ -81,7 +84,7 @@
     if (!library) return;
     const figure = spec ?? read(place.dataset.plot);
     place.hidden = false;
-    const layout = themed(structuredClone(figure.layout ?? {}));
+    const layout = themed(structuredClone(figure.layout ?? {}), place.clientWidth);
     await library.react(place, structuredClone(figure.data ?? []), layout, { ...config, ...figure.config });
     place.closest("figure")?.classList.add("live");
   }

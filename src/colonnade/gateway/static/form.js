@@ -53,7 +53,7 @@ form.addEventListener("focusout", (event) => {
 function fault(input) {
   const text = input.value.trim();
   if (!text) return "";
-  const value = Number(text), { min, max, range, number } = input.dataset;
+  const value = Number(text.replace(/^(\d+(?:\.\d+)?)([kM])$/, (_, digits, unit) => digits * (unit === "k" ? 1e3 : 1e6))), { min, max, range, number } = input.dataset;
   const kind = number === "integer" ? "a whole number" : "a number";
   if (!Number.isFinite(value)) return `This must be ${kind}${range ? `, ${range}` : ""}.`;
   if (number === "integer" && !Number.isInteger(value)) return "This must be a whole number.";

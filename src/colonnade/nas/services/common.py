@@ -72,9 +72,7 @@ class SearchInputs(ImageInputs):
     """What to look for."""
 
     space: Literal["cells", "mobilenet"] = Param("cells", title="Space", help=SPACE_HELP)
-    max_params: float | None = Param(
-        None, title="Most parameters", ge=1_000, le=1e8, help="Write 300k for 300,000 in the shell."
-    )
+    max_params: float | None = Param(None, title="Most parameters", ge=1_000, le=1e8, help="300k is 300,000.")
     max_macs: float | None = Param(
         None, title="Most multiply-adds", ge=10_000, le=1e10, help="Of one image through the network."
     )

@@ -69,14 +69,21 @@ def restraint_scores(space: InteractionSpace, prior: float = 0.1) -> go.Figure:
         name="probability to be false",
         mode="markers",
         yaxis="y2",
-        marker={"color": "black", "symbol": "diamond", "size": 9},
+        marker={"color": "#CC79A7", "symbol": "diamond", "size": 9},
         hovertemplate="%{x}: false with probability %{y:.3f}<extra></extra>",
     )
     figure.add_hline(y=1.0, line_dash="dot", line_color="#D55E00")
     figure.update_layout(
         title="Restraints that the others contradict",
         yaxis_title="z-score of the mean violation",
-        yaxis2={"overlaying": "y", "side": "right", "range": [0, 1], "title": "probability to be false"},
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 1],
+            "tickmode": "auto",
+            "showgrid": False,
+            "title": "probability to be false",
+        },
         legend={"orientation": "h", "y": 1.12},
     )
     figure.update_xaxes(tickangle=-45)
