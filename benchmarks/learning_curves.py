@@ -1,6 +1,6 @@
 """Top against QCD jets: AUC against CPU-seconds of one core, for several models, with intervals.
 
-    python benchmarks/learning_curves.py FOLDER [--budget 600] [--models pfn,graphnet,particlenet-lite] [--seeds 1]
+    python benchmarks/learning_curves.py FOLDER [--budget 600] [--models pfn,graphnet,particlenet-lite] [--seeds 1] [--first 0]
 
 FOLDER holds shards of the set top (`colonnade run physics.generate --dataset top --n 100000`, or
 `physics.generate("top", 210_000, seed=2026, folder=FOLDER, workers=2)`); it is filled with 210,000 jets when it is
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=600)
     parser.add_argument("--models", default="pfn,graphnet,particlenet-lite")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     told = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)  # one jet in ten has more than 80 constituents
@@ -71,7 +72,7 @@ def main() -> None:
     cut = len(data) - TEST
     window = mass_window(data, cut)
     print(f"{cut} training jets, {TEST} test jets; jet mass alone: AUC {window.value:.4f}", flush=True)
-    for seed in range(told.seeds):
+    for seed in range(told.first, told.first + told.seeds):
         for model in told.models.split(","):
             found = run(data, cut, model, seed, told.budget, told.folder) | {"train": cut, "mass": window.value}
             with (told.folder / "learning.jsonl").open("a") as stream:
