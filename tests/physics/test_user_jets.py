@@ -42,6 +42,10 @@ def write(kind: str, p4: np.ndarray, folder: Path) -> Path:
         pq.write_table(pa.table({name: values.to_list() for name, values in lists.items()}), file)
     elif kind == "npz":
         np.savez(file, p4=p4)
+    elif kind == "root-p4":
+        with uproot.recreate(file) as target:
+            target.mktree("events", {"p4": (np.float64, p4.shape[1:])})
+            target["events"].extend({"p4": p4})
     else:
         with uproot.recreate(file) as target:
             target.mktree("jets", {name.upper(): "var * float64" for name in NAMES})
@@ -49,7 +53,7 @@ def write(kind: str, p4: np.ndarray, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet-flat", "parquet-lists", "npz", "root"])
+@pytest.mark.parametrize("kind", ["csv", "parquet-flat", "parquet-lists", "npz", "root", "root-p4"])
 def test_every_format_reads_the_same(kind: str, p4, tmp_path: Path) -> None:
     found = read_jets(write(kind, p4, tmp_path), nodes=20)
     assert np.allclose(found, fourvectors.harden(p4, 20)[0], rtol=1e-6)

@@ -31,9 +31,10 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "proxies": ["scores"],
         "reading": ["load_images"],
         "refinement": ["refine"],
-        "searching": ["Candidate", "Limits", "Search", "latency", "search"],
+        "searching": ["Candidate", "Limits", "Search", "search"],
         "space": ["Architecture", "Macro", "macros", "macs", "params"],
         "tables": ["oracle"],
+        "timing": ["latency"],
         "training": ["Schedule", "train"],
     },
 )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from colonnade.nas import cells, proxies
 from colonnade.nas.data import Images
 from colonnade.nas.ensemble import MetaModel, Predicted, carried
 from colonnade.nas.errors import NasError
 from colonnade.nas.features import Description, describe
-from colonnade.nas.network import AnyNetwork, build, one_thread
+from colonnade.nas.metadb import LARGEST
+from colonnade.nas.network import AnyNetwork, build
 from colonnade.nas.proposing import SMALLEST, propose, within
 from colonnade.nas.space import Architecture, Macro, macros, macs, params
 from colonnade.nas.spaces import CELLS, MOBILENET, Design, Space
+from colonnade.nas.timing import latency
 
 RERANKS = {"none": (), "naswot": ("naswot",), "synflow": ("synflow",), "ensemble": ("naswot", "synflow")}
 SHORTLIST = 48  # networks that a re-ranking looks at
@@ -173,6 +173,12 @@ def search(
             "intervals are wider by that factor, and the order deserves less trust; try rerank ensemble."
         )
     ranked = _timed(pool, order, limits, top, data, timed)
+    beyond = max(candidate.macs for candidate in ranked) / LARGEST
+    if beyond > 1:
+        warnings.append(
+            f"Networks of up to {beyond * LARGEST:,.0f} multiply-adds are listed, {beyond:.2g} times the largest that "
+            "the predictor was trained on: their order is extrapolated; set the most multiply-adds, or try nas.fit."
+        )
     front = tuple(pool.candidate(i) for i in pareto(pool.predicted.standing, pool.macs, order))
     return Search(ranked, front, (len(pool.architectures), len(fitting)), distance, description, tuple(warnings))
 
@@ -273,22 +279,6 @@ def _timed(
             f"no network answers within {limits.latency_ms:g} ms on this machine: the fastest took {fastest:.2g} ms."
         )
     return tuple(kept)
-
-
-def latency(architecture: Design, data: Images, seconds: float = 0.03) -> float:
-    """Median time in ms of one image through a network on one core of this machine."""
-    with one_thread(), torch.inference_mode():
-        network = build(architecture, data.channels, data.classes).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.zeros(1, data.channels, architecture.resolution, architecture.resolution)
-        x = x.contiguous(memory_format=torch.channels_last)
-        times: list[float] = []
-        network(x)
-        begin = time.perf_counter()
-        while len(times) < 5 or time.perf_counter() - begin < seconds:
-            start = time.perf_counter()
-            network(x)
-            times.append(time.perf_counter() - start)
-    return float(np.median(times) * 1e3)
 
 
 def pareto(value: np.ndarray, cost: np.ndarray, chosen: np.ndarray) -> list[int]:

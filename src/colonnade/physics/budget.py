@@ -11,7 +11,8 @@ _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 # Training events per CPU-second of one core, rounded: what a budget in seconds buys when the result must not depend on
 # the machine.
 _SPEED = {
-    "pfn": 4000, "efn": 4000, "graphnet": 1500, "particlenet-lite": 700, "fcn": 4000, "part-lite": 300, "cnn": 600,
+    "pfn": 4000, "efn": 4000, "graphnet": 1500, "particlenet-lite": 700, "particlenet": 650, "fcn": 4000,
+    "part-lite": 300, "cnn": 600, "stations": 1700, "gcn": 2700,
 }  # fmt: skip
 _SLOWER = {"top": 1.0, "belle": 0.7, "airshower": 0.5, "spinodal": 0.25, "eos": 0.2}
 

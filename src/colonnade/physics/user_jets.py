@@ -20,8 +20,9 @@ def read_jets(file: Path | str, nodes: int = 200) -> NDArray[np.float64]:
     """Constituents of the jets in a file, hardest first.
 
     CSV: a line per constituent with the columns jet, E, px, py, pz. Parquet: the same columns, or one row per jet with
-    lists, or shards of this package. ROOT: a tree with vector branches E, px, py, pz (any case). HepMC (2 or 3,
-    ASCII): the two hardest anti-kT jets (R = 0.8) of each event's final-state particles.
+    lists, or shards of this package. ROOT: a tree with vector branches E, px, py, pz (any case), or with p4 as this
+    package exports it. npz: an array p4. HepMC (2 or 3, ASCII): the two hardest anti-kT jets (R = 0.8) of each event's
+    final-state particles.
 
     Args:
         file: GeV, ordered as named.
@@ -102,7 +103,10 @@ def _root(file: Path) -> NDArray[np.float64]:
         if not trees:
             raise PhysicsError(f"file {file.name!r} holds no tree.")
         tree = content[trees[0]]
-        found = _columns([str(key) for key in tree.keys()], file)  # noqa: SIM118
+        names = [str(key) for key in tree.keys()]  # noqa: SIM118
+        if "p4" in names:
+            return np.asarray(tree["p4"].array(entry_stop=MOST_JETS, library="np"), float)
+        found = _columns(names, file)
         arrays = tree.arrays([found[name] for name in NAMES], entry_stop=MOST_JETS)
     return _ragged({name: arrays[found[name]].to_list() for name in NAMES})
 

@@ -46,6 +46,7 @@ class RankOutputs(Outputs):
 
     ranked: Table
     domain: str = Field(title="Domain")
+    notes: list[str] = Field(title="What to know")
     pareto: Figure
     cells: list[Figure]
     card: Table
@@ -112,6 +113,7 @@ def search(inputs: RankInputs, job: Job) -> RankOutputs:
     return RankOutputs(
         ranked=ranked_table(ranked),
         domain=f"distance {found.distance:.2f} from the training tasks (known to 1.00): {inside}",
+        notes=list(found.warnings),
         pareto=Figure.of(plots.pareto(ranked, found.front), title="Accuracy against size"),
         cells=[drawing(c.architecture, f"Network of rank {i + 1}") for i, c in enumerate(ranked[:2])],
         card=card_table(data, found.description),
