@@ -168,6 +168,46 @@ def test_labels_that_training_never_saw() -> None:
         tag_transfer(encoders.NgramEncoder(), train, tests, source="deu")
 
 
+def test_entities_are_scored_by_spans_as_seqeval_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from colonnade.multilingual.evaluate import span_f1, transfer
+
+    tag = {"Ann": "B-PER", "Lee": "I-PER", "Rome": "B-LOC", "sees": "O", "in": "O", "Pia": "B-PER"}
+    train = tagged(["Ann", "Lee", "Rome", "sees", "in"], tag, 60, 0)
+    tests = {
+        "eng": tagged(["Ann", "Lee", "Rome", "sees"], tag, 40, 1),
+        "ita": tagged(["Pia", "Rome", "in"], tag, 40, 2),
+    }
+    given: list[list[str]] = []
+    fit = transfer.fit_probe
+
+    def watched(vectors: object, labels: object) -> object:
+        probe = fit(vectors, labels)  # type: ignore[arg-type]
+        given.extend(probe.predict(encoders.NgramEncoder().words([s.words], [0])[0][0].vectors) for s in tests["ita"])
+        return probe
+
+    monkeypatch.setattr(transfer, "fit_probe", watched)
+    found = tag_transfer(encoders.NgramEncoder(), train, tests, source="eng", spans=True)
+    rows = {row.language: row for row in found.rows}
+    assert rows["eng"].score.value == 1 and rows["eng"].majority == 0
+    truth = span_f1([list(s.tags) for s in tests["ita"]], given)["f1"]
+    assert 0 < truth < 100 and rows["ita"].score.value == pytest.approx(truth / 100, abs=1e-12)
+
+
+def test_a_language_without_entities_scores_nothing() -> None:
+    tag = {"Ann": "B-PER", "sees": "O", "in": "O"}
+    train = tagged(["Ann", "sees", "in"], tag, 40, 0)
+    tests = {"eng": tagged(["Ann", "sees"], tag, 40, 1), "fin": tagged(["sees", "in"], tag, 40, 2)}
+    rows = {r.language: r for r in tag_transfer(encoders.NgramEncoder(), train, tests, source="eng", spans=True).rows}
+    assert rows["fin"].score.value == 0 and rows["fin"].gap.value == 1
+
+
+def test_layers_below_the_last_are_the_same_when_those_above_are_left_out(folder: Path) -> None:
+    encoder = encoders.load_encoder(folder)
+    one, all_layers = encoder.sentences(ENGLISH, [1]), encoder.sentences(ENGLISH, [0, 1, 2])
+    assert list(one) == [1] and (one[1] == all_layers[1]).all()
+    assert (encoder.sentences(ENGLISH, [0])[0] == all_layers[0]).all()
+
+
 def test_classes_and_pairs() -> None:
     texts = [f"{'sport game' if i % 2 else 'science atom'} number {i}" for i in range(60)]
     labels = ["sports" if i % 2 else "science" for i in range(60)]

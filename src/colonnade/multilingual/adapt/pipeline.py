@@ -10,7 +10,7 @@ from colonnade.multilingual.data.parallel import Parallel
 from colonnade.multilingual.encoders.base import Encoder
 from colonnade.multilingual.encoders.ngrams import NgramEncoder
 from colonnade.multilingual.errors import enough
-from colonnade.multilingual.evaluate.retrieval import retrieval
+from colonnade.multilingual.evaluate import retrieval
 from colonnade.multilingual.evaluate.statistics import Interval
 from colonnade.multilingual.tokens.audit import WARN_UNKNOWN, LanguageAudit, audit
 from colonnade.multilingual.tokens.load import of

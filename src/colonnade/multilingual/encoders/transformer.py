@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from colonnade.multilingual._types import FloatArray
 from colonnade.multilingual.encoders.base import Encoder, Pieces
 from colonnade.multilingual.errors import MultilingualError
 
-TOKENS = 4096  # in one batch, padding counted
+TOKENS = 512  # in one batch, padding counted; more no longer stays in the cache and takes half as long again
 
 
 class TransformerEncoder(Encoder):
@@ -130,7 +131,7 @@ class TransformerEncoder(Encoder):
     ) -> None:
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), _states(self.model, layers, self.depth) as compute:
             for rows in batches([len(one) for one in ids], TOKENS):
                 width = len(ids[rows[-1]])
                 block = torch.full((len(rows), width), self.pad)
@@ -138,8 +139,49 @@ class TransformerEncoder(Encoder):
                 for row, index in enumerate(rows):
                     block[row, : len(ids[index])] = torch.tensor(ids[index])
                     mask[row, : len(ids[index])] = 1
-                states = self.model(input_ids=block, attention_mask=mask, output_hidden_states=True).hidden_states
+                states = compute(block, mask)
                 keep(rows, mask, {layer: states[layer].float() for layer in layers})
+
+
+class _Enough(Exception):
+    """The highest layer that is asked for has been computed."""
+
+
+@contextmanager
+def _states(model: Any, layers: Sequence[int], depth: int) -> Iterator[Callable[[Any, Any], dict[int, Any]]]:
+    """A function from ids and mask to states by layer; in models of the BERT family nothing above is computed."""
+    stack = getattr(getattr(model, "encoder", None), "layer", None)
+    if stack is None or len(stack) != depth or not hasattr(model, "embeddings"):
+
+        def whole(ids: Any, mask: Any) -> dict[int, Any]:
+            states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+            return {layer: states[layer] for layer in layers}
+
+        yield whole
+        return
+    found: dict[int, Any] = {}
+
+    def catch(layer: int) -> Callable[..., None]:
+        def hook(module: Any, inputs: Any, output: Any) -> None:
+            found[layer] = output[0] if isinstance(output, tuple) else output
+            if layer == max(layers):
+                raise _Enough
+
+        return hook
+
+    def part(ids: Any, mask: Any) -> dict[int, Any]:
+        found.clear()
+        with suppress(_Enough):
+            model(input_ids=ids, attention_mask=mask)
+        return dict(found)
+
+    parts = [model.embeddings, *stack]
+    hooks = [parts[layer].register_forward_hook(catch(layer)) for layer in set(layers)]
+    try:
+        yield part
+    finally:
+        for one in hooks:
+            one.remove()
 
 
 def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "metrics": ["accuracy", "bucc_f1", "mean_reciprocal_rank", "mlqa_scores", "span_f1", "squad_scores"],
         "probe": ["Probe", "fit_probe"],
-        "retrieval": ["Retrieval", "control_verdict", "retrieval"],
+        "all_pairs": ["Retrieval", "control_verdict", "retrieval"],
         "statistics": ["Interval", "bootstrap", "holm", "paired_test"],
         "transfer": ["TransferRow", "Transfer", "classify_transfer", "tag_transfer"],
         "xtreme": ["score_folder"],

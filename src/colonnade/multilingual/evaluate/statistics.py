@@ -50,7 +50,7 @@ def bootstrap(
         weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), min(250, draws - start))
         means[start : start + len(weights)] = weights @ counts / np.maximum(weights @ totals, 1e-12)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(counts.sum() / totals.sum()), float(low), float(high))
+    return Interval(float(counts.sum() / max(totals.sum(), 1e-12)), float(low), float(high))
 
 
 def bootstrap_statistic(

@@ -6,6 +6,7 @@ sentences, p-values corrected by Holm.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from colonnade.multilingual.evaluate.statistics import Interval, bootstrap, holm
 
 @dataclass(frozen=True)
 class TransferRow:
-    """One test language at one layer: accuracy, gap to the source (with interval), p-value of the gap, majority."""
+    """One test language at one layer: accuracy (of entities F1), gap to the source and its p-value, majority."""
 
     language: str
     layer: int
@@ -61,12 +62,22 @@ class Transfer:
 
 @dataclass(frozen=True)
 class _Items:
-    """What is classified: vectors (n, d) by layer, labels, and the sentence of each; `lost` were cut off."""
+    """What is classified: vectors (n, d) by layer, labels, and the sentence of each; `lost` were cut off.
+
+    Where spans are scored, `gold` holds the tags of all words by sentence, and `word` the place of each item there.
+    """
 
     vectors: Mapping[int, FloatArray]
     labels: Sequence[str]
     sentence: Sequence[int]
     lost: int = 0
+    gold: Sequence[Sequence[str]] = ()
+    word: Sequence[int] = ()
+
+    @property
+    def majority(self) -> float:
+        """Score of always giving the most frequent label; of spans 0, for that label is O or no span of two words."""
+        return 0.0 if self.gold else max(Counter(self.labels).values()) / len(self.labels)
 
 
 def tag_transfer(
@@ -77,8 +88,9 @@ def tag_transfer(
     source: str,
     layers: Sequence[int] = (-1,),
     seed: int = 0,
+    spans: bool = False,
 ) -> Transfer:
-    """Transfer of word tags: accuracy over words, each word by its first piece.
+    """Transfer of word tags: accuracy over words, each word by its first piece; of entities the F1 of their spans.
 
     Args:
         encoder: one that gives vectors of words.
@@ -87,6 +99,8 @@ def tag_transfer(
         source: its code in `tests`.
         layers: to probe.
         seed: of the bootstrap.
+        spans: tags are O, B-TYPE, I-TYPE, and scored as seqeval does: a span is right with both ends and its type. A
+            word that was cut off counts as outside of all spans.
 
     Raises:
         MultilingualError: too few sentences, no test in the source language, or a tag unseen in training throughout.
@@ -94,7 +108,7 @@ def tag_transfer(
     numbers = encoder.numbers(layers)
     text = {name: [" ".join(s.words) for s in one] for name, one in tests.items()}
     notes = _warnings([" ".join(s.words) for s in train], text)
-    items = {name: _tagged(encoder, one, numbers) for name, one in {"": train, **tests}.items()}
+    items = {name: _tagged(encoder, one, numbers, spans) for name, one in {"": train, **tests}.items()}
     return _transfer(items, source, numbers, notes + encoder.notes, seed)
 
 
@@ -118,18 +132,21 @@ def classify_transfer(
     return _transfer(items, source, numbers, notes + encoder.notes, seed)
 
 
-def _tagged(encoder: Encoder, sentences: Sequence[TaggedSentence], layers: Sequence[int]) -> _Items:
+def _tagged(encoder: Encoder, sentences: Sequence[TaggedSentence], layers: Sequence[int], spans: bool) -> _Items:
     found = encoder.words([sentence.words for sentence in sentences], layers)
     labels: list[str] = []
     owner: list[int] = []
+    places: list[int] = []
     for index, (pieces, sentence) in enumerate(zip(found[layers[0]], sentences, strict=True)):
         there = pieces.first(len(sentence.words))[1]
         labels += [sentence.tags[word] for word in there]
         owner += [index] * len(there)
+        places += there
     vectors = {
         layer: np.concatenate([_first(p, s) for p, s in zip(found[layer], sentences, strict=True)]) for layer in layers
     }
-    return _Items(vectors, labels, owner, sum(len(s.words) for s in sentences) - len(labels))
+    gold = [sentence.tags for sentence in sentences] if spans else ()
+    return _Items(vectors, labels, owner, sum(len(s.words) for s in sentences) - len(labels), gold, places)
 
 
 def _first(pieces: Pieces, sentence: TaggedSentence) -> FloatArray:
@@ -183,9 +200,23 @@ def _transfer(items: dict[str, _Items], source: str, layers: Sequence[int], note
 
 
 def _sums(probe: Probe, test: _Items, layer: int) -> tuple[FloatArray, FloatArray]:
-    """Right answers and items of each sentence."""
-    right = [a == b for a, b in zip(probe.predict(test.vectors[layer]), test.labels, strict=True)]
+    """Right answers and items of each sentence; of spans, twice the right ones, and gold with predicted ones."""
+    predicted = probe.predict(test.vectors[layer])
+    if test.gold:
+        return _span_sums(test, predicted)
+    right = [a == b for a, b in zip(predicted, test.labels, strict=True)]
     return np.bincount(test.sentence, right).astype(np.float64), np.bincount(test.sentence).astype(np.float64)
+
+
+def _span_sums(test: _Items, predicted: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Their ratio of sums is F1 = 2 TP / (gold + predicted)."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    tags = [["O"] * len(one) for one in test.gold]
+    for sentence, word, tag in zip(test.sentence, test.word, predicted, strict=True):
+        tags[sentence][word] = tag
+    pairs = [(set(get_entities(list(a))), set(get_entities(b))) for a, b in zip(test.gold, tags, strict=True)]
+    return np.array([2.0 * len(a & b) for a, b in pairs]), np.array([float(len(a) + len(b)) for a, b in pairs])
 
 
 def _rows(
@@ -196,10 +227,10 @@ def _rows(
     seed: int,
 ) -> list[TransferRow]:
     draws = {name: _draws(right, total, seed + i) for i, (name, (right, total)) in enumerate(scored.items())}
-    reference = scored[source][0].sum() / scored[source][1].sum()
+    reference = _ratio(*scored[source])
     gaps, p_values = {}, {}
     for name, (right, total) in scored.items():
-        gap = reference - right.sum() / total.sum()
+        gap = reference - _ratio(right, total)
         difference = draws[source] - draws[name] if name != source else np.zeros(1)
         low, high = np.quantile(difference, [0.025, 0.975])
         gaps[name] = Interval(float(gap), float(low), float(high))
@@ -215,11 +246,16 @@ def _rows(
             bootstrap(right, total, seed=seed),
             gaps[name],
             corrected[name],
-            max(items[name].labels.count(label) for label in set(items[name].labels)) / len(items[name].labels),
+            items[name].majority,
             len(items[name].labels),
         )
         for name, (right, total) in scored.items()
     ]
+
+
+def _ratio(right: FloatArray, total: FloatArray) -> float:
+    """0 where nothing is there: no span, neither in the gold tags nor predicted."""
+    return float(right.sum() / max(total.sum(), 1e-12))
 
 
 def _draws(right: FloatArray, total: FloatArray, seed: int, count: int = 2000) -> FloatArray:

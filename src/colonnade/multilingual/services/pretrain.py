@@ -226,7 +226,7 @@ def _retrieval(folder: Any, text: Parallel) -> tuple[dict[str, list[Any]], str, 
     """Columns, a sentence and a figure: the model beside itself untrained, and n-grams."""
     from colonnade.multilingual import plots
     from colonnade.multilingual.encoders import NgramEncoder, TransformerEncoder, random_twin
-    from colonnade.multilingual.evaluate.retrieval import retrieval
+    from colonnade.multilingual.evaluate import retrieval
 
     encoder = TransformerEncoder.from_folder(folder)
     layers = range(encoder.depth + 1)

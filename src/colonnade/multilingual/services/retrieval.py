@@ -74,8 +74,8 @@ def retrieval(inputs: RetrievalInputs, job: Job) -> RetrievalOutputs:
     from colonnade.multilingual import plots
     from colonnade.multilingual.data import read_aligned
     from colonnade.multilingual.encoders import NgramEncoder
-    from colonnade.multilingual.evaluate.retrieval import control_verdict
-    from colonnade.multilingual.evaluate.retrieval import retrieval as run
+    from colonnade.multilingual.evaluate import control_verdict
+    from colonnade.multilingual.evaluate import retrieval as run
 
     text = read_aligned(inputs.text.path).head(inputs.sentences)
     encoder = inputs.encoder(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import model_validator
@@ -24,7 +25,7 @@ from colonnade.service import Resources, service
 if TYPE_CHECKING:
     from colonnade.multilingual.evaluate.transfer import Transfer
 
-Task = Literal["tags", "classes", "pairs"]
+Task = Literal["tags", "entities", "classes", "pairs"]
 
 
 class TransferInputs(ModelInputs):
@@ -33,8 +34,9 @@ class TransferInputs(ModelInputs):
     task: Task = Param(
         "tags",
         title="Task",
-        help="tags: a tag for each word (CoNLL-U, or lines of word and tag); classes: sentences with a class "
-        "(SIB-200's layout); pairs: two sentences with a class (XNLI's layout).",
+        help="tags: a tag for each word (CoNLL-U, or lines of word and tag), scored by accuracy; entities: names in "
+        "BIO, IOB1 or BIOES (WikiANN's layout), scored by the F1 of spans; classes: sentences with a class (SIB-200's "
+        "layout); pairs: two sentences with a class (XNLI's layout).",
     )
     source: str = Param("eng", title="Source language", max_length=60, help="The language of the training file.")
     train: Annotated[InputFile, Accept(".conllu", ".tsv", ".txt", limit="100 MB")] = Param(title="Training file")
@@ -50,8 +52,10 @@ class TransferInputs(ModelInputs):
         from colonnade.multilingual.languages import language
 
         language(self.source)
-        if self.task == "tags" and self.model == "use" and self.own_model is None:
-            raise ValueError("model: model is 'use', which gives vectors of sentences only; take e5 or ngrams for tags")
+        if self.task in ("tags", "entities") and self.model == "use" and self.own_model is None:
+            raise ValueError(
+                "model: model is 'use', which gives vectors of sentences only; take e5 or ngrams for words"
+            )
         return self
 
 
@@ -104,8 +108,10 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
     encoder = inputs.encoder(job)
     layers = chosen_layers(inputs.layers, encoder)
     job.log(f"{encoder.name}: {len(layers)} layers, {len(tests)} languages")
-    run: Any = tag_transfer if inputs.task == "tags" else classify_transfer
-    found: Transfer = run(encoder, train, tests, source=source, layers=layers, seed=job.seed % 2**31)
+    run: Any = classify_transfer if inputs.task in ("classes", "pairs") else tag_transfer
+    how = {"spans": True} if inputs.task == "entities" else {}
+    measure = "F1 of spans" if how else "accuracy"
+    found: Transfer = run(encoder, train, tests, source=source, layers=layers, seed=job.seed % 2**31, **how)
     best = found.best
     rows = found.at(best)
     targets = [row for row in rows if row.language != source]
@@ -137,19 +143,20 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
                 "items": [row.items for row in rows],
             },
             title=f"Transfer from {source}, layer {best}",
-            caption="Accuracy; the layer is the best on the mean of the targets, so they are slightly too good. "
+            caption=f"{measure[0].upper()}{measure[1:]}; the layer is the best on the mean of the targets, so they are "
+            "slightly too good. "
             "majority: the score of always answering the most frequent label.",
         ),
         scores=Figure.of(
             plots.bars(
                 {row.language: row.score for row in rows},
-                "accuracy",
+                measure,
                 {row.language: row.majority for row in rows},
                 "majority",
             ),
             title="Scores, and the majority's as a mark",
         ),
-        curve=Figure.of(plots.curves(layers, curves, "accuracy"), title="Transfer by layer"),
+        curve=Figure.of(plots.curves(layers, curves, measure), title="Transfer by layer"),
         factors=factors,
         notes=told(notes),
     )
@@ -165,10 +172,16 @@ def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
             return Labelled(one.texts[:n], one.labels[:n], None if one.pairs is None else one.pairs[:n])
         return one[:n]
 
-    read: Any = {"tags": read_words, "classes": read_sib, "pairs": read_xnli}[inputs.task]
+    read: Any = {"tags": read_words, "entities": _entities, "classes": read_sib, "pairs": read_xnli}[inputs.task]
     train = read(inputs.train.path)
     tests = from_zip(inputs.tests.path, lambda files: {code: read(path) for code, path in files.items()})
     return head(train, inputs.train_sentences), {c: head(one, inputs.test_sentences) for c, one in tests.items()}
+
+
+def _entities(path: Path) -> Any:
+    from colonnade.multilingual.data import read_wikiann
+
+    return read_wikiann(path)[0]
 
 
 def _factors(found: Transfer, source: str, notes: list[str]) -> Table | None:
