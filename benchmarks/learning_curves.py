@@ -1,6 +1,7 @@
 """Top against QCD jets: AUC against CPU-seconds of one core, for several models, with intervals.
 
-    python benchmarks/learning_curves.py FOLDER [--budget 600] [--models pfn,graphnet,particlenet-lite] [--seeds 1] [--first 0]
+    python benchmarks/learning_curves.py FOLDER [--budget 600] [--models pfn,graphnet,particlenet-lite]
+        [--seeds 1] [--first 0]
 
 FOLDER holds shards of the set top (`colonnade run physics.generate --dataset top --n 100000`, or
 `physics.generate("top", 210_000, seed=2026, folder=FOLDER, workers=2)`); it is filled with 210,000 jets when it is
