@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from colonnade.lattice._threads import one_thread
 from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.diagnostics import log_z, reverse_ess
 from colonnade.lattice.errors import LatticeError
@@ -23,6 +22,7 @@ from colonnade.lattice.layers import ModeBase
 from colonnade.lattice.support import Support
 from colonnade.lattice.target import Target
 from colonnade.lattice.train import reference_fields
+from colonnade.threads import one_thread
 
 
 class _Method(nn.Module):

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from colonnade.lattice._threads import one_thread
 from colonnade.lattice._types import FloatArray
 from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.errors import LatticeError
 from colonnade.lattice.layers import Coupling, Layer, ModeBase, SpectralScale, Spline
 from colonnade.lattice.support import Support, support_for
 from colonnade.lattice.target import Target
+from colonnade.threads import one_thread
 
 RECIPES = ("plain", "equivariant", "bimodal", "symmetrised", "mixture")
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.lattice._threads import one_thread
 from colonnade.lattice._types import FloatArray
 from colonnade.lattice.annealed import Annealing
 from colonnade.lattice.flow import torch_generator
 from colonnade.lattice.layers import Coupling, SpectralScale
 from colonnade.lattice.mcmc import State
 from colonnade.lattice.support import Support, support_for
+from colonnade.threads import one_thread
 
 
 class StochasticFlow:

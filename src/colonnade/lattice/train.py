@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from colonnade.lattice._threads import one_thread
 from colonnade.lattice._types import FloatArray
 from colonnade.lattice.action import ScalarAction
 from colonnade.lattice.diagnostics import Verdict, flow_verdict, forward_ess, reverse_ess
@@ -22,6 +21,7 @@ from colonnade.lattice.flow import Density, Flow, FlowProposal, Mixture
 from colonnade.lattice.geometry import Shape
 from colonnade.lattice.layers import ModeBase
 from colonnade.lattice.mcmc import HMC, initial_state
+from colonnade.threads import one_thread
 
 Loss = Literal["reverse_kl", "path_gradient", "forward_kl", "symmetric_kl", "self_training"]
 LOSSES = ("reverse_kl", "path_gradient", "forward_kl", "symmetric_kl", "self_training")

@@ -6,8 +6,7 @@ and the same parameters as one module for each edge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -131,14 +130,3 @@ def build(architecture: Architecture | Mobile, in_channels: int = 3, classes: in
     if isinstance(architecture, Mobile):
         return MobileNetwork(architecture, in_channels, classes)
     return Network(architecture, in_channels, classes)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread for a while: sums come in one order, and times do not depend on the machine's cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from colonnade.nas import cells, spaces
 from colonnade.nas.data import Images
 from colonnade.nas.errors import NasError
-from colonnade.nas.network import AnyNetwork, build, one_thread
+from colonnade.nas.network import AnyNetwork, build
 from colonnade.nas.space import Architecture
 from colonnade.nas.spaces import Design
+from colonnade.threads import one_thread
 
 
 def naswot(network: AnyNetwork, x: Tensor, y: Tensor) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from colonnade.nas.data import Images
-from colonnade.nas.network import build, one_thread
+from colonnade.nas.network import build
 from colonnade.nas.spaces import Design
+from colonnade.threads import one_thread
 
 
 def latency(architecture: Design, data: Images, seconds: float = 0.03) -> float:

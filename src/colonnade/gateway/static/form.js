@@ -50,10 +50,16 @@ form.addEventListener("focusout", (event) => {
   if (event.target.matches("[data-number]")) say(event.target, fault(event.target));
 });
 
+/* 300k and 1.5M are numbers too. */
+function numberIn(text) {
+  const short = /^(\d+(?:\.\d+)?)([kM])$/.exec(text);
+  return short ? short[1] * (short[2] === "k" ? 1e3 : 1e6) : Number(text);
+}
+
 function fault(input) {
   const text = input.value.trim();
   if (!text) return "";
-  const value = Number(text.replace(/^(\d+(?:\.\d+)?)([kM])$/, (_, digits, unit) => digits * (unit === "k" ? 1e3 : 1e6))), { min, max, range, number } = input.dataset;
+  const value = numberIn(text), { min, max, range, number } = input.dataset;
   const kind = number === "integer" ? "a whole number" : "a number";
   if (!Number.isFinite(value)) return `This must be ${kind}${range ? `, ${range}` : ""}.`;
   if (number === "integer" && !Number.isInteger(value)) return "This must be a whole number.";

@@ -13,7 +13,8 @@ def one_thread() -> Iterator[None]:
     """Run torch on one thread; also a decorator.
 
     The order of summation in a matrix product depends on the number of threads, and with it the last bits of a
-    training or of log w. The networks are small: a second thread gains little, a second process all.
+    training or of log w; times depend on it too. The networks are small: a second thread gains little, a second
+    process all.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
