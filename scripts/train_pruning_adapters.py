@@ -3,9 +3,10 @@
     pip install 'colonnade[pruning,pruning-models]' peft
     python scripts/train_pruning_adapters.py --task polarity --seed 0 --data FOLDER --out FOLDER
 
-`--methods` names what is compared, all from the same dense model with the same number of epochs at the same FLOPs:
-learned thresholds, a top-k cascade, thresholds rising by hand, random tokens, the dense model trained on. Stages are
-kept, so that a stopped run goes on where it was.
+`--methods` names what is compared, all from the same dense model with the same texts at the same FLOPs: learned
+thresholds, a top-k cascade, thresholds rising by hand, random tokens, the dense model trained on. Each passes over the
+labelled texts once (learned thresholds: with soft gates), then over them and `--more` texts without labels, of which
+the dense model's answers are learned. Stages are kept, so that a stopped run goes on where it was.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from colonnade.pruning.cost import Shape, ratio
 from colonnade.pruning.lora import add_lora, take_lora
 from colonnade.pruning.prediction import count_survivors, predict, run_all
 from colonnade.pruning.texts import encode, load_tokenizer
-from colonnade.pruning.training import Plan, train
+from colonnade.pruning.training import UNKNOWN, Plan, train
 
 METHODS = ("learned", "topk", "manual", "random", "dense")
 SETTINGS = {
-    "polarity": {"cut": 128, "batch": 32, "dense": 2, "soft": 1, "hard": 2, "target": 2.15},
-    "reviews": {"cut": 512, "batch": 8, "dense": 1, "soft": 1, "hard": 1, "target": 3.0},
+    "polarity": {"cut": 128, "batch": 32, "dense": 2, "soft": 1, "hard": 1, "target": 2.15, "more": 0},
+    "reviews": {"cut": 512, "batch": 8, "dense": 1, "soft": 1, "hard": 1, "target": 3.0, "more": 0},
 }
 RANK = 16
 STRETCHES, SHARES = (80, 160, 380), (0.5, 0.35, 0.15)  # words of a review that are learned from
@@ -50,6 +51,7 @@ def arguments():
     parser.add_argument("--target", type=float, default=None)
     parser.add_argument("--limit", type=int, default=None, help="texts to learn from")
     parser.add_argument("--tests", type=int, default=None, help="texts to test on")
+    parser.add_argument("--more", type=int, default=None, help="texts without labels to learn from")
     for name in ("dense", "soft", "hard"):
         parser.add_argument(f"--{name}", type=int, default=None, help="epochs")
     return parser.parse_args()
@@ -72,11 +74,15 @@ class Experiment:
             texts = [stretch(text, rng) for text in texts]
         some = np.random.default_rng(7).permutation(len(corpus.test))[: args.tests].tolist()
         self.learn = encode(self.tokenizer, texts, self.settings["cut"])
+        more = unlabelled(args.task, args.data, rng)[: self.settings["more"]]
+        self.all = encode(self.tokenizer, [*texts, *more], self.settings["cut"])
+        self.known = [*self.labels, *[UNKNOWN] * len(more)]
         self.test = encode(self.tokenizer, [corpus.test[k][0] for k in some], self.settings["cut"])
         self.truth = np.array([corpus.test[k][1] for k in some])
         self.common = {"batch_size": self.settings["batch"], "seed": args.seed, "target": self.settings["target"]}
         self.stem = f"{args.task}-{args.seed}"
-        tell(f"{len(texts)} texts of {np.mean(self.learn.lengths):.0f} tokens, {len(self.truth)} to test on")
+        size = np.mean(self.all.lengths)
+        tell(f"{len(texts)} + {len(more)} texts of {size:.0f} tokens, {len(self.truth)} to test on")
         self.dense()
 
     def fresh(self):
@@ -109,12 +115,12 @@ class Experiment:
 
     def taught(self):
         """The dense model's probabilities of the texts to learn from, computed once."""
-        path = self.args.out / f"{self.stem}-teacher.pt"
+        path = self.args.out / f"{self.stem}-teacher-{len(self.all)}.pt"
         if not path.exists():
             model = self.fresh()
             load(model, self.kept)
             with model.encoder.set(dial=0):
-                torch.save(predict(model, self.learn).softmax(-1), path)
+                torch.save(predict(model, self.all).softmax(-1), path)
         return torch.load(path, weights_only=True)
 
     def run(self, method):
@@ -122,37 +128,38 @@ class Experiment:
         name = f"{self.stem}-{method}-{self.settings['target']:g}"
         if (self.args.out / f"{name}.json").exists():
             return
-        model, soft, hard = self.fresh(), self.settings["soft"], self.settings["hard"]
+        model = self.fresh()
         load(model, self.kept)
         result = {"task": self.args.task, "method": method, "seed": self.args.seed, "settings": self.settings,
                   "base": fingerprint(self.base), "dense": self.before}  # fmt: skip
         if method == "learned":
-            self.soft(model, soft, result)
+            self.soft(model, result)
         else:
-            hard += soft  # the same number of epochs
             self.prepare(model, method)
             result["untrained"] = self.measure(model, f"{method}, untrained")
-        if method == "dense":
-            plan = Plan(("dense",), (hard,), (3e-4,), distil=0.5, **self.common)
-        else:
-            plan = Plan(("hard",), (hard,), (3e-4,), **self.common)
-        train(model, self.learn, self.labels, plan, say, teacher=self.taught())
+            self.tune(model, method, self.learn, self.labels, self.settings["soft"])
+        self.tune(model, method, self.all, self.known, self.settings["hard"])
         result["hard"] = self.measure(model, method)
         details = {
             "task": self.args.task, "seed": self.args.seed, "texts": len(self.learn), "cut": self.settings["cut"],
             "target": self.settings["target"], "dense accuracy": self.before["accuracy"],
             "accuracy": result["hard"]["accuracy"], "flops ratio": result["hard"]["ratio"],
-            "test texts": len(self.truth),
+            "test texts": len(self.truth), "texts without labels": len(self.all) - len(self.learn),
         }  # fmt: skip
         save_adapter(self.args.out / f"{name}.safetensors", model, take_lora(model), self.base, details)
         (self.args.out / f"{name}.json").write_text(json.dumps(result))
 
-    def soft(self, model, epochs, result):
+    def tune(self, model, method, texts, labels, epochs):
+        """The weights, with removal (the dense model: without)."""
+        plan = Plan(("dense" if method == "dense" else "hard",), (epochs,), (3e-4,), **self.common)
+        train(model, texts, labels, plan, say, teacher=self.taught())
+
+    def soft(self, model, result):
         path = self.args.out / f"{self.stem}-soft-{self.settings['target']:g}.pt"
         if path.exists():
             load(model, path)
         else:
-            plan = Plan(("soft",), (epochs,), (3e-4,), threshold_lr=5e-3, **self.common)
+            plan = Plan(("soft",), (self.settings["soft"],), (3e-4,), threshold_lr=5e-3, **self.common)
             trace = train(model, self.learn, self.labels, plan, say, teacher=self.taught())
             result["share"] = trace.share[::5]
             keep(model, path)
@@ -183,6 +190,15 @@ class Experiment:
         tell(f"{self.stem} {name}: accuracy {accuracy:.4f} ratio {gained:.3f} kept {rates} thresholds {thresholds}")
         return {"accuracy": accuracy, "ratio": gained, "rates": rates, "thresholds": thresholds,
                 "correct": (best == self.truth).astype(int).tolist()}  # fmt: skip
+
+
+def unlabelled(task, folder, rng):
+    """Sentences of the long reviews, whose labels are not those of their sentences; other stretches of them."""
+    reviews = [text for text, _ in load_corpus("reviews", folder).train]
+    if task == "reviews":
+        return [stretch(text, rng) for _ in range(8) for text in reviews]
+    found = [line.strip() for text in reviews for line in text.splitlines() if 6 <= len(line.split()) <= 40]
+    return [found[k] for k in rng.permutation(len(found))]
 
 
 def stretch(text, rng):

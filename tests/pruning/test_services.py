@@ -69,11 +69,14 @@ def test_calibration_is_repeatable_and_its_bundle_runs(tmp_path: Path) -> None:
 
 def test_training_on_an_own_table(tmp_path: Path) -> None:
     (tmp_path / "mine.tsv").write_text("text\tlabel\n" + ROWS)
+    (tmp_path / "more.txt").write_text("".join(f"a {word} book {k}\n" for k in range(20) for word in ("good", "bad")))
     values = {"table": str(tmp_path / "mine.tsv"), "max_tokens": 16, "epochs": 2, "onnx": False}
+    values["unlabelled"] = str(tmp_path / "more.txt")
     done = run("pruning.train", values | {"target_speedup": 1.5}, tmp_path / "run")
     found = results(done)
     assert found["accuracy"].value > 90
     assert 1.3 < found["saved"].value < 1.8
+    assert dict(zip(*(c for c in found["quality"].data), strict=True))["accuracy before pruning"] > 0.9
     opened = open_bundle(done.files / "model.zip")
     assert opened.classes == ["no", "yes"]
     answers = predict(opened.model, encode(opened.tokenizer, ["good 77 film", "bad 78 film"])).argmax(1).tolist()

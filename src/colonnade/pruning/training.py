@@ -27,6 +27,7 @@ from colonnade.pruning.texts import Encoded, batches
 
 Stage = Literal["dense", "soft", "hard"]
 STAGES: tuple[Stage, ...] = ("dense", "soft", "hard")
+UNKNOWN = -1  # the label of a text that is learned from through the dense model only
 START = 0.6  # share of the wanted saving that the soft stage starts from, by calibration
 FITTED_ON = 256  # texts that the thresholds are brought to the target on
 PENALTY = 20.0  # of the squared distance from the FLOPs target
@@ -117,7 +118,8 @@ def train(
     Args:
         model: a `PrunedForSequenceClassification`; parameters that need no gradient stay as they are.
         texts: token ids.
-        labels: a class number for each text.
+        labels: a class number for each text; `UNKNOWN` (-1) for one of which only the dense model's probabilities
+            are learned, once they are known.
         plan: how.
         progress: called after each step.
         after_stage: called when a stage is done.
@@ -143,10 +145,10 @@ def _labels(texts: Encoded, labels: Sequence[int], classes: int) -> Tensor:
     if len(texts) != len(labels):
         raise PruningError(f"There are {len(texts)} texts but {len(labels)} labels.")
     y = torch.tensor(list(labels), dtype=torch.long)
-    if len(y) < 2 or len(y.unique()) < 2:
+    if len(y[y != UNKNOWN].unique()) < 2:
         raise PruningError("At least two texts of two different labels are needed to learn from.")
-    if int(y.min()) < 0 or int(y.max()) >= classes:
-        raise PruningError(f"labels must be from 0 to {classes - 1}, but one is {int(y.max())}.")
+    for wrong in y[(y < UNKNOWN) | (y >= classes)].tolist()[:1]:
+        raise PruningError(f"labels must be from 0 to {classes - 1} (or {UNKNOWN}: not known), but one is {wrong}.")
     return y
 
 
@@ -170,17 +172,19 @@ class _Course:
         if stage != "dense" and plan.distil > 0 and self.teacher is None:
             with self.encoder.set(dial=0):
                 self.teacher = predict(self.model, self.texts).softmax(-1)
+        learned = self._learned()
+        lengths = [self.texts.lengths[k] for k in learned]
         sample = self._sample()
         if stage == "soft" and plan.target is not None:
             calibrate(self.model, sample, 1 + START * (plan.target - 1))  # scores near θ, where gates have a slope
-        steps = plan.epochs[number] * math.ceil(len(self.texts) / plan.batch_size)
+        steps = plan.epochs[number] * math.ceil(len(learned) / plan.batch_size)
         optimiser, schedule = self._optimiser(plan.lr[number], steps)
         own = torch.optim.Adam([self.encoder.thresholds], lr=plan.threshold_lr) if stage == "soft" else None
         self.model.train()
         done = 0
         for _ in range(plan.epochs[number]):
-            for chosen in batches(self.texts.lengths, plan.batch_size, self.rng):
-                loss, share = self._loss(stage, chosen, done / steps)
+            for batch in batches(lengths, plan.batch_size, self.rng):
+                loss, share = self._loss(stage, [learned[k] for k in batch], done / steps)
                 if not bool(torch.isfinite(loss)):
                     raise PruningError(
                         f"The loss became no number in step {done + 1} of the {stage} stage; "
@@ -208,9 +212,14 @@ class _Course:
         assert self.plan.target is not None
         return fit_dial(self.model, sample, self.plan.target)
 
+    def _learned(self) -> list[int]:
+        """Numbers of the texts that a stage learns from: without the dense model's answers, those with labels."""
+        everything = self.teacher is not None and self.plan.distil > 0
+        return [k for k, label in enumerate(self.y.tolist()) if everything or label != UNKNOWN]
+
     def _sample(self) -> Encoded:
-        chosen = np.random.default_rng(self.plan.seed).permutation(len(self.texts))[:FITTED_ON]
-        return self.texts.take(chosen.tolist())
+        known = np.flatnonzero(self.y.numpy() != UNKNOWN)  # texts without labels may be of other lengths
+        return self.texts.take(np.random.default_rng(self.plan.seed).permutation(known)[:FITTED_ON].tolist())
 
     def _optimiser(self, lr: float, steps: int) -> tuple[torch.optim.Optimizer, Any]:
         named = [
@@ -245,11 +254,13 @@ class _Course:
         return self._task(logits, chosen), math.nan
 
     def _task(self, logits: Tensor, chosen: list[int]) -> Tensor:
-        loss = functional.cross_entropy(logits, self.y[chosen])
+        y = self.y[chosen]
+        by_label = functional.cross_entropy(logits, y, ignore_index=UNKNOWN, reduction="none")
         if self.teacher is None or self.plan.distil == 0:
-            return loss
-        learned = -(self.teacher[chosen] * logits.log_softmax(-1)).sum(-1).mean()
-        return (1 - self.plan.distil) * loss + self.plan.distil * learned
+            return by_label.mean()
+        by_teacher = -(self.teacher[chosen] * logits.log_softmax(-1)).sum(-1)
+        weight = torch.where(y == UNKNOWN, 1.0, self.plan.distil)
+        return ((1 - weight) * by_label + weight * by_teacher).mean()
 
     def _price(self, progress: float) -> tuple[Tensor, float]:
         """What the gates cost: the L1 term, and the constraint on FLOPs by an augmented Lagrangian."""

@@ -85,12 +85,13 @@ def percent(value: float, title: str) -> Estimate:
     return Estimate(value=round(100 * value, 2), unit="%", title=title)
 
 
-def quality_table(found: Quality) -> Table:
-    """A pruned classifier beside itself dense."""
+def quality_table(found: Quality, unpruned: float) -> Table:
+    """A pruned classifier beside itself dense, and beside the model before it learned to prune."""
     low, high = found.interval
     return Table.of(
         {
             "measure": [
+                "accuracy before pruning",
                 "accuracy, dense",
                 "accuracy, pruned",
                 "difference",
@@ -102,6 +103,7 @@ def quality_table(found: Quality) -> Table:
                 "test texts",
             ],
             "value": [
+                round(unpruned, 4),
                 round(found.dense, 4),
                 round(found.pruned, 4),
                 round(found.pruned - found.dense, 4),
@@ -114,8 +116,9 @@ def quality_table(found: Quality) -> Table:
             ],
         },
         title="On texts it has not seen",
-        caption="FLOPs by the formula of the paper, with the tokens that each layer took in and let out; the interval "
-        "is a paired bootstrap, and p that of the exact test that both err equally often.",
+        caption="Dense is the pruned model with every token kept. FLOPs by the paper's formula, with the tokens that "
+        "each layer took in and let out; the interval is a paired bootstrap, and p that of the exact test that both "
+        "err equally often.",
     )
 
 
