@@ -36,6 +36,7 @@ SETTINGS = {
     "reviews": {"cut": 512, "batch": 8, "dense": 1, "soft": 1, "hard": 1, "target": 3.0, "more": 0},
 }
 RANK = 16
+VIEWS = 2  # stretches of each review
 STRETCHES, SHARES = (80, 160, 380), (0.5, 0.35, 0.15)  # words of a review that are learned from
 
 
@@ -71,7 +72,7 @@ class Experiment:
         chosen = rng.permutation(len(corpus.train))[: args.limit].tolist()
         texts, self.labels = zip(*(corpus.train[k] for k in chosen), strict=True)
         if args.task == "reviews":
-            texts = [stretch(text, rng) for text in texts]
+            texts, self.labels = [stretch(text, rng) for _ in range(VIEWS) for text in texts], self.labels * VIEWS
         some = np.random.default_rng(7).permutation(len(corpus.test))[: args.tests].tolist()
         self.learn = encode(self.tokenizer, texts, self.settings["cut"])
         more = unlabelled(args.task, args.data, rng)[: self.settings["more"]]
@@ -193,10 +194,10 @@ class Experiment:
 
 
 def unlabelled(task, folder, rng):
-    """Sentences of the long reviews, whose labels are not those of their sentences; other stretches of them."""
-    reviews = [text for text, _ in load_corpus("reviews", folder).train]
+    """Sentences of the long reviews, whose labels are not those of their sentences."""
     if task == "reviews":
-        return [stretch(text, rng) for _ in range(8) for text in reviews]
+        return []  # stretches with labels are as many as are wanted
+    reviews = [text for text, _ in load_corpus("reviews", folder).train]
     found = [line.strip() for text in reviews for line in text.splitlines() if 6 <= len(line.split()) <= 40]
     return [found[k] for k in rng.permutation(len(found))]
 

@@ -28,7 +28,7 @@ CORPORA = {
     "questions": ("qc.zip", "091fb01e50883014d150acb7d5013d787136968b3f955ae01725a65e7e80f304"),
 }
 IMDB = "imdb"
-FOLDS = 5  # of the sentences
+FOLDS = 5  # of sentences and reviews
 _KINDS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 
 
@@ -42,8 +42,8 @@ class Corpus:
 
 
 def load_corpus(name: str, folder: str | Path, fold: int = FOLDS - 1) -> Corpus:
-    """One of the corpora above. Test texts: folds 9 and 10 of the reviews, every fifth sentence (which ones, `fold`
-    says, from 0 to 4), TREC-10 questions.
+    """One of the corpora above. Test texts: two of the ten folds of the reviews or every fifth sentence (which ones,
+    `fold` says, from 0 to 4), TREC-10 questions.
 
     Raises:
         PruningError: name or fold is unknown, or the folder does not hold the file as published.
@@ -60,7 +60,7 @@ def load_corpus(name: str, folder: str | Path, fold: int = FOLDS - 1) -> Corpus:
         raise PruningError(f"{file} is not the published file: its checksum differs.")
     with zipfile.ZipFile(path) as packed:
         if name == "reviews":
-            return _reviews(packed)
+            return _reviews(packed, fold)
         if name == "questions":
             return _questions(packed)
         if name == "polarity":
@@ -69,12 +69,12 @@ def load_corpus(name: str, folder: str | Path, fold: int = FOLDS - 1) -> Corpus:
         return _sentences(packed, objective, subjective, fold=fold)
 
 
-def _reviews(packed: zipfile.ZipFile) -> Corpus:
+def _reviews(packed: zipfile.ZipFile, fold: int) -> Corpus:
     found: dict[bool, list[tuple[str, int]]] = {False: [], True: []}
     for name in sorted(packed.namelist()):
         match = re.fullmatch(r"movie_reviews/(neg|pos)/cv(\d)\d\d_\d+\.txt", name)
         if match:
-            found[match[2] in "89"].append((packed.read(name).decode("latin-1"), int(match[1] == "pos")))
+            found[int(match[2]) // 2 == fold].append((packed.read(name).decode("latin-1"), int(match[1] == "pos")))
     return Corpus(("negative", "positive"), found[False], found[True])
 
 
