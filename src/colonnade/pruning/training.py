@@ -29,7 +29,7 @@ Stage = Literal["dense", "soft", "hard"]
 STAGES: tuple[Stage, ...] = ("dense", "soft", "hard")
 UNKNOWN = -1  # the label of a text that is learned from through the dense model only
 START = 0.6  # share of the wanted saving that the soft stage starts from, by calibration
-FITTED_ON = 256  # texts that the thresholds are brought to the target on
+FITTED_ON = 512  # texts that the thresholds are brought to the target on
 PENALTY = 20.0  # of the squared distance from the FLOPs target
 ASCENT = 0.2  # step of the constraint's multiplier
 RAMP = 0.6  # of the soft stage, in which the wanted share and the temperature fall to where they stay
@@ -176,7 +176,8 @@ class _Course:
         lengths = [self.texts.lengths[k] for k in learned]
         sample = self._sample()
         if stage == "soft" and plan.target is not None:
-            calibrate(self.model, sample, 1 + START * (plan.target - 1))  # scores near θ, where gates have a slope
+            # Every layer starts with scores near its θ: elsewhere a gate has no slope, and the layer would never prune.
+            calibrate(self.model, sample, 1 + START * (plan.target - 1), spare_first=False)
         steps = plan.epochs[number] * math.ceil(len(learned) / plan.batch_size)
         optimiser, schedule = self._optimiser(plan.lr[number], steps)
         own = torch.optim.Adam([self.encoder.thresholds], lr=plan.threshold_lr) if stage == "soft" else None
