@@ -100,7 +100,10 @@ def run(name, plan, text, held, tokenizer, args):
     row |= {"untrained": before.curve, "n-grams": retrieval(NgramEncoder(), held).curve[0]}
     row |= {"shared pieces": retrieval(Bags(tokenizer), held).curve[0], "chance": after.chance}
     if args.tags:
-        row |= {"tags": zero_shot(encoder, held.codes, args.tags), "tags untrained": zero_shot(twin, held.codes, args.tags)}
+        row |= {
+            "tags": zero_shot(encoder, held.codes, args.tags),
+            "tags untrained": zero_shot(twin, held.codes, args.tags),
+        }
     add(args.out / "rows.jsonl", row)
     kept.unlink(missing_ok=True)
 

@@ -220,24 +220,10 @@ def _outputs(
             ),
             title="Retrieval, and n-grams as a mark",
         ),
-        curve=_curve(done),
+        curve=Figure.of(plots.losses(done.losses), title="Loss of the training") if len(done.losses) else None,
         model=_saved(job, done),
         notes=told(notes),
     )
-
-
-def _curve(done: Outcome) -> Figure | None:
-    import plotly.graph_objects as go
-
-    from colonnade.multilingual import plots
-
-    if not len(done.losses):
-        return None
-    steps = list(range(1, len(done.losses) + 1))
-    values = [round(value, 4) for value in done.losses]
-    figure = go.Figure(go.Scatter(x=steps, y=values, line={"color": plots.INK}))
-    figure.update_layout(xaxis_title="step", yaxis_title="loss (nats)")
-    return Figure.of(figure, title="Loss of the training")
 
 
 def _saved(job: Job, done: Outcome) -> Model:
