@@ -4,8 +4,8 @@
 
 Settings: `mlm` masks pieces of one verse at a time, `tlm` half of the steps those of a verse and its translation,
 `monolingual` masks English alone. All are judged on the last verses, which are held out, beside the same model
-untrained, bags of the pieces that the languages share, and bags of character n-grams. With --tags (a folder of CoNLL-U
-files, en_ewt-ud-dev.conllu and {code}_pud-ud-test.conllu) a linear probe of tags is trained on English and tested on the
+untrained, bags of the pieces that the languages share, and bags of character n-grams. With --tags (a folder of
+en_ewt-ud-dev.conllu and {code}_pud-ud-test.conllu) a linear probe of tags is trained on English and tested on the
 others: zero-shot transfer. Started again, it goes on from its checkpoint.
 """
 

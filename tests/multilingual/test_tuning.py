@@ -108,18 +108,19 @@ def test_questions_are_answered_from_where_the_answer_stands(encoder: Transforme
     tuned = evaluate.answer_transfer(encoder, questions(300, 1), tests, source="eng", tuning=tuning)
     probed = evaluate.answer_transfer(encoder, questions(300, 1), tests, source="eng", tuning=Tuning("probe", epochs=2))
     # frozen random states do not tell the two questions apart: the better half of the answers is the most they give
-    assert tuned.rows[0].exact is not None and tuned.rows[0].exact > 0.8 > 0.6 > (probed.rows[0].exact or 0)
-    assert tuned.rows[0].score.value >= tuned.rows[0].exact and weights(encoder) == before
+    exact, guessed = (found.rows[0].exact or 0.0 for found in (tuned, probed))
+    assert exact > 0.8 and guessed < 0.6 and tuned.rows[0].score.value >= exact
+    assert weights(encoder) == before
 
 
 def test_an_adapter_learns_beside_its_head(encoder: TransformerEncoder) -> None:
     tests = {"eng": questions(20, 2), "fin": questions(20, 3)}
     head, both = (
-        evaluate.answer_transfer(encoder, questions(200, 1), tests, source="eng", tuning=Tuning(mode, epochs=6))
+        evaluate.answer_transfer(encoder, questions(200, 1), tests, source="eng", tuning=Tuning(mode, 12, 1e-2))
         for mode in ("probe", "adapter")
     )
     assert both.losses[0] == pytest.approx(head.losses[0])  # an adapter changes nothing until it is trained
-    assert both.losses[-1] < 0.95 * head.losses[-1]
+    assert np.mean(both.losses[-13:]) < 0.9 * np.mean(head.losses[-13:])
 
 
 def test_windows_cover_a_long_context_and_point_at_the_answer(encoder: TransformerEncoder) -> None:

@@ -80,20 +80,19 @@ def answer_transfer(
         for question in one:
             if not question.answers:
                 raise MultilingualError(f"question {question.id!r} of {name} has no answer; each needs one (SQuAD 1.1)")
-    with unlocked(encoder, tuning) as parameters:
-        assert isinstance(encoder, TransformerEncoder)
-        given = windows(encoder, train, min(encoder.longest, max(tuning.longest, QUESTION + STRIDE + 64)))
-        weight = torch.zeros((encoder.dimension, 2), requires_grad=True)
+    with unlocked(encoder, tuning) as (opened, parameters):
+        given = windows(opened, train, min(opened.longest, max(tuning.longest, QUESTION + STRIDE + 64)))
+        weight = torch.zeros((opened.dimension, 2), requires_grad=True)
 
         def loss(chosen: Sequence[int]) -> Any:
             part = [given[i] for i in chosen]
-            logits = _logits(encoder, part, weight)
+            logits = _logits(opened, part, weight)
             truth = torch.tensor([one.answer for one in part])
             entropy = torch.nn.functional.cross_entropy
             return (entropy(logits[..., 0], truth[:, 0]) + entropy(logits[..., 1], truth[:, 1])) / 2
 
-        losses = descend(encoder, parameters, [weight], [len(one.ids) for one in given], loss, tuning, progress)
-        scored = {name: _score(one, answers(encoder, one, weight)) for name, one in tests.items()}
+        losses = descend(opened, parameters, [weight], [len(one.ids) for one in given], loss, tuning, progress)
+        scored = {name: _score(one, answers(opened, one, weight)) for name, one in tests.items()}
     found = rows(scored, source, encoder.depth, seed)
     return Transfer(source, tuple(found), (*notes, *encoder.notes), tuple(losses))
 

@@ -1,8 +1,8 @@
 """Training an encoder for a task: an adapter in it, or the whole of it, with a linear head that begins as the probe.
 
 Fine-tuning moves everything but the word vectors, of which few texts touch few; a head that begins where the probe
-ended keeps the encoder from moving more than the task asks (Kumar et al. 2022, arXiv:2202.10054). The adapter is MAD-X's
-for tasks (Pfeiffer et al. 2020). Either way the encoder is what it was afterwards, to the bit.
+ended keeps the encoder from moving more than the task asks (Kumar et al. 2022, arXiv:2202.10054). The adapter is
+that of MAD-X for tasks (Pfeiffer et al. 2020). Either way the encoder is what it was afterwards, to the bit.
 """
 
 from __future__ import annotations
@@ -110,26 +110,26 @@ def tuned(
     """
     import torch
 
-    with unlocked(encoder, tuning) as parameters:
-        given = examples(encoder, train, tuning.longest)
+    with unlocked(encoder, tuning) as (opened, parameters):
+        given = examples(opened, train, tuning.longest)
         place = {label: index for index, label in enumerate(start.labels)}
         weight = torch.tensor(start.weight, dtype=torch.float32, requires_grad=True)
         mean, deviation = (torch.tensor(one, dtype=torch.float32) for one in (start.mean, start.deviation))
 
         def loss(chosen: Sequence[int]) -> Any:
             batch = [given[i] for i in chosen]
-            x = (_features(encoder, batch) - mean) / deviation
+            x = (_features(opened, batch) - mean) / deviation
             labels = torch.tensor([place[label] for one in batch for label in one.labels])
             return torch.nn.functional.cross_entropy(x @ weight[:-1] + weight[-1], labels)
 
         lengths = [max(map(len, one.ids)) for one in given]
-        losses = descend(encoder, parameters, [weight], lengths, loss, tuning, progress)
+        losses = descend(opened, parameters, [weight], lengths, loss, tuning, progress)
         yield replace(start, weight=weight.detach().numpy().astype(np.float64)), losses
 
 
 @contextmanager
-def unlocked(encoder: Encoder, tuning: Tuning) -> Iterator[list[Any]]:
-    """The parameters that a mode trains; afterwards the encoder is what it was, to the bit.
+def unlocked(encoder: Encoder, tuning: Tuning) -> Iterator[tuple[TransformerEncoder, list[Any]]]:
+    """The encoder, known to be a transformer, and what a mode trains of it; afterwards it is what it was, to the bit.
 
     Raises:
         MultilingualError: the encoder has no weights to train.
@@ -153,7 +153,7 @@ def unlocked(encoder: Encoder, tuning: Tuning) -> Iterator[list[Any]]:
                 value.requires_grad_(tuning.mode == "fine-tune" and value is not words)
             chosen = [value for value, _ in asked if value.requires_grad]
             before = [value.detach().clone() for value in chosen]
-        yield chosen
+        yield encoder, chosen
     finally:
         if hung is not None:
             hung.close()

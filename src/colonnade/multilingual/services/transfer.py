@@ -10,16 +10,15 @@ from pydantic import model_validator
 from colonnade.inputs import Accept, InputFile, Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
-    PAPER,
     SOFTWARE,
     ModelInputs,
     chosen_layers,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 if TYPE_CHECKING:
     from colonnade.multilingual.encoders import Encoder
@@ -91,11 +90,10 @@ class TransferOutputs(Outputs):
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.transfer",
     title="Zero-shot transfer to other languages",
     summary="Trains a task on one language, tests it on others: scores, gaps, intervals, layers, factors.",
-    paper=PAPER,
     resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=3)),
     examples={
         "Parts of speech from English to five languages": {
@@ -117,12 +115,11 @@ class TransferOutputs(Outputs):
         },
     },
     software=(*SOFTWARE, "conllu", "lang2vec"),
-    unavailable=unavailable,
 )
 def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
     """Learn a task from the source language, and test it on every language.
 
-    A probe is a linear classifier on the frozen encoder; an adapter and fine-tuning train inside of it, from the probe on.
+    A probe is a linear classifier on the frozen encoder; adapter and fine-tune begin there and train inside of it.
 
     The gap of a language is the source's score minus its own; intervals are 95 % by the bootstrap over test sentences,
     p-values of gaps are corrected by Holm. With six target languages and more, the gap at the best layer is related to
@@ -200,11 +197,12 @@ def _transferred(
     how: dict[str, Any] = {"source": source, "seed": seed}
     if inputs.mode != "probe" or inputs.task == "questions":
         how["tuning"] = tuning = Tuning(inputs.mode, inputs.epochs, inputs.rate, seed=seed)
-        bar = job.bar("Training", steps_of(len(train), tuning))
+        # how many windows the contexts of questions fill is not known before they are cut
+        bar = job.bar("Training", None if inputs.task == "questions" else steps_of(len(train), tuning))
         how["progress"] = lambda step, loss: bar(step)
     if inputs.task == "questions":
         return answer_transfer(encoder, train, tests, **how)
-    layers = chosen_layers(inputs.layers, encoder)
+    layers = chosen_layers(inputs.layers if inputs.mode == "probe" else "last", encoder)
     job.log(f"{encoder.name}: {inputs.mode}, {len(tests)} languages")
     if inputs.task in ("classes", "pairs"):
         return classify_transfer(encoder, train, tests, layers=layers, **how)
