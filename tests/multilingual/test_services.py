@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -110,6 +111,35 @@ def test_pretrained_models_are_compared_with_their_controls_and_taken_up_by_adap
         assert (method == "contrast") == ("loss a character" not in [c.name for c in done["table"].columns])
     advised = results("adapt", model, tmp_path / "advised")
     assert column(advised["advice"], "step")[-1] == "contrast" and "held-out sentences" in advised["verdict"]
+
+
+def test_a_task_is_tuned_in_a_model_of_ones_own(tmp_path: Path) -> None:
+    made = results("pretrain", SMALL | {"text": str(EXAMPLES / "flores-eng-kab.tsv")}, tmp_path)
+    model = {"own_model": str(made[""].files / "model.zip"), "epochs": 1}
+    tags = dict(get("multilingual.transfer").example("Parts of speech from")) | model
+    tags |= {"train_sentences": 60, "test_sentences": 20}
+    for mode in ("adapter", "fine-tune"):
+        got = results("transfer", tags | {"mode": mode}, tmp_path / mode)
+        assert f"By {mode} at layer 1: eng" in got["verdict"] and got.get("curve") is None
+        assert "training" in got and len(column(got["table"], "gap")) == 6
+    article = {
+        "context": "Rome is in Italy.",
+        "qas": [{"id": "1", "question": "Where is Rome?", "answers": [{"text": "Italy", "answer_start": 11}]}],
+    }
+    (tmp_path / "eng.json").write_text(
+        json.dumps(
+            {"data": [{"paragraphs": [article | {"qas": [article["qas"][0] | {"id": f"{k}"}]}]} for k in range(12)]}
+        )
+    )
+    with zipfile.ZipFile(tmp_path / "tests.zip", "w") as archive:
+        for name in ("eng", "deu"):
+            archive.write(tmp_path / "eng.json", f"{name}.json")
+    asked = model | {"task": "questions", "train": str(tmp_path / "eng.json"), "tests": str(tmp_path / "tests.zip")}
+    got = results("transfer", asked | {"epochs": 20}, tmp_path / "questions")
+    assert column(got["table"], "exact match") == [1, 1] and "stand in the training text" in got["notes"]
+    plain = {key: value for key, value in asked.items() if key != "own_model"}
+    with pytest.raises(BadInput, match="task questions trains by steps on a transformer, which ngrams is not"):
+        results("transfer", plain | {"model": "ngrams"}, tmp_path / "x")
 
 
 def test_controlled_languages_beside_their_untrained_models(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def curves(layers: Sequence[int], values: Mapping[str, Sequence[float]], y: str,
     return _layout(figure, "layer (0: embeddings)", y)
 
 
+def losses(values: Sequence[float]) -> go.Figure:
+    """The loss by step of a training."""
+    steps = list(range(1, len(values) + 1))
+    figure = go.Figure(go.Scatter(x=steps, y=[round(value, 4) for value in values], line={"color": INK}))
+    return _layout(figure, "step", "loss (nats)")
+
+
 def bars(
     values: Mapping[str, Interval], x: str, control: Mapping[str, float] | None = None, name: str = "control"
 ) -> go.Figure:

@@ -11,7 +11,7 @@ from colonnade.multilingual._types import FloatArray
 from colonnade.multilingual.align.maps import procrustes
 from colonnade.multilingual.align.sentences import unit
 from colonnade.multilingual.encoders.base import Encoder
-from colonnade.multilingual.encoders.transformer import TransformerEncoder
+from colonnade.multilingual.encoders.transformer import TransformerEncoder, cut, means, padded
 from colonnade.multilingual.errors import MultilingualError, enough
 
 
@@ -96,9 +96,7 @@ def align_by_contrast(
         raise MultilingualError(f"there are {len(source)} and {len(target)} lines; translations come in pairs")
     enough("pairs of sentences", len(source), 2, "contrast")
     truth = torch.from_numpy(unit(encoder.sentences(target)[encoder.depth]).astype(np.float32))
-    cut = [one.ids for one in encoder.tokenizer.encode_batch([encoder.prefix + text for text in source])]
-    longest = min(longest, encoder.longest)
-    ids = [one if len(one) <= longest else [*one[: longest - 1], one[-1]] for one in cut]
+    ids = [cut(one.ids, min(longest, encoder.longest)) for one in encoder.encode(source)]
     chosen = [value for value in parameters if value.requires_grad]
     optimiser = torch.optim.AdamW(chosen, lr=rate, fused=True)
     losses: list[float] = []
@@ -109,7 +107,9 @@ def align_by_contrast(
             rows = [int(i) for i in order[start : start + batch]]
             if len(rows) < 2:
                 continue
-            vectors = functional.normalize(_means(encoder, [ids[i] for i in rows]), dim=1)
+            block, mask = padded([ids[i] for i in rows], encoder.pad)
+            states = encoder.model(input_ids=block, attention_mask=mask).last_hidden_state
+            vectors = functional.normalize(means(states, mask), dim=1)
             scores = scale * (vectors @ truth[rows].T - margin * torch.eye(len(rows)))
             right = torch.arange(len(rows))
             loss = (functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)) / 2
@@ -120,17 +120,3 @@ def align_by_contrast(
             progress(len(losses), losses[-1])
     encoder.model.eval()
     return losses
-
-
-def _means(encoder: TransformerEncoder, ids: Sequence[Sequence[int]]) -> Any:
-    import torch
-
-    width = max(map(len, ids))
-    block = torch.full((len(ids), width), encoder.pad)
-    attention = torch.zeros((len(ids), width), dtype=torch.long)
-    for row, one in enumerate(ids):
-        block[row, : len(one)] = torch.tensor(one)
-        attention[row, : len(one)] = 1
-    states = encoder.model(input_ids=block, attention_mask=attention).last_hidden_state
-    weight = attention.unsqueeze(-1).to(states.dtype)
-    return (states * weight).sum(1) / weight.sum(1)

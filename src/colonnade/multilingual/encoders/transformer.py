@@ -85,15 +85,17 @@ class TransformerEncoder(Encoder):
             )
         return found
 
+    def encode(self, texts: Sequence[str]) -> list[Any]:
+        """Texts as the tokenizer cuts them, with the prefix before each; long ones are not cut yet."""
+        return list(self.tokenizer.encode_batch([self.prefix + text for text in texts]))
+
     def _sentences(self, texts: Sequence[str], layers: Sequence[int]) -> dict[int, FloatArray]:
-        encoded = self.tokenizer.encode_batch([self.prefix + text for text in texts])
-        ids = self._cut([one.ids for one in encoded])
+        ids = self._cut([one.ids for one in self.encode(texts)])
         found = {layer: np.empty((len(texts), self.dimension), np.float32) for layer in layers}
 
         def keep(rows: Sequence[int], mask: Any, states: dict[int, Any]) -> None:
-            weight = mask.unsqueeze(-1).to(next(iter(states.values())).dtype)
             for layer, state in states.items():
-                found[layer][rows] = ((state * weight).sum(1) / weight.sum(1)).numpy()
+                found[layer][rows] = means(state, mask).numpy()
 
         self._run(ids, layers, keep)
         return found
@@ -121,7 +123,7 @@ class TransformerEncoder(Encoder):
         long = sum(len(one) > self.longest for one in ids)
         if long:
             self.notes.append(f"{long} sentences were cut to {self.longest} pieces")
-        return [one if len(one) <= self.longest else [*one[: self.longest - 1], one[-1]] for one in ids]
+        return [cut(one, self.longest) for one in ids]
 
     def _run(
         self,
@@ -133,12 +135,7 @@ class TransformerEncoder(Encoder):
 
         with torch.inference_mode(), _states(self.model, layers, self.depth) as compute:
             for rows in batches([len(one) for one in ids], TOKENS):
-                width = len(ids[rows[-1]])
-                block = torch.full((len(rows), width), self.pad)
-                mask = torch.zeros((len(rows), width), dtype=torch.long)
-                for row, index in enumerate(rows):
-                    block[row, : len(ids[index])] = torch.tensor(ids[index])
-                    mask[row, : len(ids[index])] = 1
+                block, mask = padded([ids[index] for index in rows], self.pad)
                 states = compute(block, mask)
                 keep(rows, mask, {layer: states[layer].float() for layer in layers})
 
@@ -184,6 +181,30 @@ def _states(model: Any, layers: Sequence[int], depth: int) -> Iterator[Callable[
             one.remove()
 
 
+def padded(ids: Sequence[Sequence[int]], pad: int) -> tuple[Any, Any]:
+    """Ids (n, longest) with padding behind, and where there is none."""
+    import torch
+
+    width = max(map(len, ids))
+    block = torch.full((len(ids), width), pad)
+    mask = torch.zeros((len(ids), width), dtype=torch.long)
+    for row, one in enumerate(ids):
+        block[row, : len(one)] = torch.tensor(one)
+        mask[row, : len(one)] = 1
+    return block, mask
+
+
+def means(states: Any, mask: Any) -> Any:
+    """Means (n, d) over the pieces that are no padding."""
+    weight = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weight).sum(1) / weight.sum(1)
+
+
+def cut(ids: Sequence[int], longest: int) -> list[int]:
+    """At most so many pieces, the last one of them kept: it ends the text."""
+    return list(ids) if len(ids) <= longest else [*ids[: longest - 1], ids[-1]]
+
+
 def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Indices by growing length, in groups of at most `tokens` after padding (a longer one alone)."""
     rows: list[int] = []
@@ -216,10 +237,19 @@ def random_twin(encoder: TransformerEncoder, seed: int = 0) -> TransformerEncode
 def _auto_model(folder: Path) -> Any:
     import torch
     from transformers import AutoModel
+    from transformers.utils import logging
 
-    model = AutoModel.from_pretrained(
-        str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-    )
+    told, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # it lists the head, which an encoder has no use for
+    logging.disable_progress_bar()
+    try:
+        model = AutoModel.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
+    finally:
+        logging.set_verbosity(told)
+        if bars:
+            logging.enable_progress_bar()
     return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
 
 

@@ -1,63 +1,27 @@
-"""Zero-shot transfer by a probe: trained on one language's vectors, tested on others'.
+"""Zero-shot transfer of tags, entities and classes: trained on one language, tested on others.
 
-The gap of a target is the source's score minus its own (Hu et al. 2020, sec. 5); intervals by the bootstrap over test
-sentences, p-values corrected by Holm.
+By a probe on frozen vectors, layer by layer; or by tuning, of an adapter or the whole encoder, at the last layer.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from colonnade.multilingual._types import FloatArray
 from colonnade.multilingual.data.classes import Labelled
-from colonnade.multilingual.data.leaks import find_leaks
 from colonnade.multilingual.data.tagged import TaggedSentence
 from colonnade.multilingual.encoders.base import Encoder, Pieces
-from colonnade.multilingual.errors import MultilingualError, enough
+from colonnade.multilingual.errors import MultilingualError
+from colonnade.multilingual.evaluate.gaps import Scored, Transfer, rows, warnings, with_source
 from colonnade.multilingual.evaluate.probe import Probe, fit_probe
-from colonnade.multilingual.evaluate.statistics import Interval, bootstrap, holm
+from colonnade.multilingual.evaluate.tuning import Progress, Tuning, class_examples, tag_examples, tuned
 
-
-@dataclass(frozen=True)
-class TransferRow:
-    """One test language at one layer: accuracy (of entities F1), gap to the source and its p-value, majority."""
-
-    language: str
-    layer: int
-    score: Interval
-    gap: Interval
-    p_value: float
-    majority: float
-    items: int
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """All rows; `best` is the layer with the highest mean over targets; `notes` warn of leaks, cuts, unseen labels."""
-
-    source: str
-    rows: tuple[TransferRow, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def layers(self) -> list[int]:
-        return sorted({row.layer for row in self.rows})
-
-    @property
-    def best(self) -> int:
-        means = {
-            layer: np.mean([row.score.value for row in self.rows if row.layer == layer and row.language != self.source])
-            for layer in self.layers
-        }
-        return max(means, key=lambda layer: (means[layer], -layer))
-
-    def at(self, layer: int) -> list[TransferRow]:
-        """Rows of one layer, the source first."""
-        return sorted((r for r in self.rows if r.layer == layer), key=lambda r: (r.language != self.source, r.language))
+D = TypeVar("D", Sequence[TaggedSentence], Labelled)
 
 
 @dataclass(frozen=True)
@@ -89,6 +53,8 @@ def tag_transfer(
     layers: Sequence[int] = (-1,),
     seed: int = 0,
     spans: bool = False,
+    tuning: Tuning | None = None,
+    progress: Progress = lambda step, loss: None,
 ) -> Transfer:
     """Transfer of word tags: accuracy over words, each word by its first piece; of entities the F1 of their spans.
 
@@ -97,19 +63,23 @@ def tag_transfer(
         train: sentences of the source language.
         tests: sentences by language; the source among them gives the gaps their reference.
         source: its code in `tests`.
-        layers: to probe.
+        layers: to probe; with `tuning` the last one is taken.
         seed: of the bootstrap.
         spans: tags are O, B-TYPE, I-TYPE, and scored as seqeval does: a span is right with both ends and its type. A
             word that was cut off counts as outside of all spans.
+        tuning: how the encoder is trained for the task; None: it is frozen, and probed. It comes back as it was.
+        progress: told step and loss of the tuning.
 
     Raises:
         MultilingualError: too few sentences, no test in the source language, or a tag unseen in training throughout.
     """
-    numbers = encoder.numbers(layers)
     text = {name: [" ".join(s.words) for s in one] for name, one in tests.items()}
-    notes = _warnings([" ".join(s.words) for s in train], text)
-    items = {name: _tagged(encoder, one, numbers, spans) for name, one in {"": train, **tests}.items()}
-    return _transfer(items, source, numbers, notes + encoder.notes, seed)
+    notes = warnings([" ".join(s.words) for s in train], text)
+
+    def items(part: Sequence[TaggedSentence], numbers: Sequence[int]) -> _Items:
+        return _tagged(encoder, part, numbers, spans)
+
+    return _transfer(encoder, train, tests, items, source, layers, notes, seed, tuning, tag_examples, progress)
 
 
 def classify_transfer(
@@ -120,16 +90,72 @@ def classify_transfer(
     source: str,
     layers: Sequence[int] = (-1,),
     seed: int = 0,
+    tuning: Tuning | None = None,
+    progress: Progress = lambda step, loss: None,
 ) -> Transfer:
     """Transfer of classes of sentences; of pairs by [u, v, |u - v|, u v] of their two vectors.
 
     Raises:
         MultilingualError: as `tag_transfer`.
     """
-    numbers = encoder.numbers(layers)
-    notes = _warnings(train.texts, {name: one.texts for name, one in tests.items()})
-    items = {name: _classified(encoder, one, numbers) for name, one in {"": train, **tests}.items()}
-    return _transfer(items, source, numbers, notes + encoder.notes, seed)
+    notes = warnings(train.texts, {name: one.texts for name, one in tests.items()})
+
+    def items(part: Labelled, numbers: Sequence[int]) -> _Items:
+        return _classified(encoder, part, numbers)
+
+    return _transfer(encoder, train, tests, items, source, layers, notes, seed, tuning, class_examples, progress)
+
+
+def _transfer(
+    encoder: Encoder,
+    train: D,
+    tests: Mapping[str, D],
+    items: Callable[[D, Sequence[int]], _Items],
+    source: str,
+    layers: Sequence[int],
+    notes: list[str],
+    seed: int,
+    tuning: Tuning | None,
+    examples: Callable[..., object],
+    progress: Progress,
+) -> Transfer:
+    with_source(tests, source)
+    numbers = encoder.numbers(layers if tuning is None else (-1,))
+    probed = items(train, numbers)
+    probes = {layer: fit_probe(probed.vectors[layer], probed.labels) for layer in numbers}
+    if tuning is None:
+        return _scored(probes, {name: items(one, numbers) for name, one in tests.items()}, source, notes, encoder, seed)
+    start = probes[encoder.depth]
+    with tuned(encoder, train, examples, start, tuning, progress) as (probe, losses):
+        tested = {name: items(one, numbers) for name, one in tests.items()}
+        return _scored({encoder.depth: probe}, tested, source, notes, encoder, seed, losses)
+
+
+def _scored(
+    probes: Mapping[int, Probe],
+    items: Mapping[str, _Items],
+    source: str,
+    notes: list[str],
+    encoder: Encoder,
+    seed: int,
+    losses: Sequence[float] = (),
+) -> Transfer:
+    known = set(next(iter(probes.values())).labels)
+    for name, test in items.items():
+        unseen = {label: list(test.labels).count(label) for label in sorted(set(test.labels) - known)}
+        if sum(unseen.values()) == len(test.labels):
+            raise MultilingualError(f"no label of {name} occurs in training: {', '.join(unseen)}; are these one task?")
+        if unseen:
+            listed = ", ".join(f"{label} ({count})" for label, count in unseen.items())
+            notes.append(f"{name}: labels unseen in training always count as wrong: {listed}")
+        if test.lost:
+            notes.append(f"{name}: {test.lost} words were cut off and are not scored")
+    found = [
+        row
+        for layer, probe in probes.items()
+        for row in rows({name: _sums(probe, test, layer) for name, test in items.items()}, source, layer, seed)
+    ]
+    return Transfer(source, tuple(found), (*notes, *encoder.notes), tuple(losses))
 
 
 def _tagged(encoder: Encoder, sentences: Sequence[TaggedSentence], layers: Sequence[int], spans: bool) -> _Items:
@@ -164,48 +190,15 @@ def _classified(encoder: Encoder, texts: Labelled, layers: Sequence[int]) -> _It
     return _Items(vectors, texts.labels, range(len(texts)))
 
 
-def _warnings(train: Sequence[str], tests: Mapping[str, Sequence[str]]) -> list[str]:
-    enough("training sentences", len(train), 10, "a probe")
-    found = []
-    for name, lines in tests.items():
-        enough(f"test sentences of {name}", len(lines), 2, "an interval")
-        warning = find_leaks(train, lines).warning
-        if warning:
-            found.append(f"{name}: {warning}")
-        if len(lines) < 30:
-            found.append(f"{name}: {len(lines)} test sentences are too few to rank it; look at the interval")
-    return found
-
-
-def _transfer(items: dict[str, _Items], source: str, layers: Sequence[int], notes: list[str], seed: int) -> Transfer:
-    train = items.pop("")
-    if source not in items:
-        raise MultilingualError(f"there is no test in the source language {source}; without one there is no gap")
-    known = set(train.labels)
-    for name, test in items.items():
-        unseen = {label: test.labels.count(label) for label in sorted(set(test.labels) - known)}
-        if sum(unseen.values()) == len(test.labels):
-            raise MultilingualError(f"no label of {name} occurs in training: {', '.join(unseen)}; are these one task?")
-        if unseen:
-            listed = ", ".join(f"{label} ({count})" for label, count in unseen.items())
-            notes.append(f"{name}: labels unseen in training always count as wrong: {listed}")
-        if test.lost:
-            notes.append(f"{name}: {test.lost} words were cut off and are not scored")
-    rows: list[TransferRow] = []
-    for layer in layers:
-        probe = fit_probe(train.vectors[layer], train.labels)
-        scored = {name: _sums(probe, test, layer) for name, test in items.items()}
-        rows += _rows(scored, items, source, layer, seed)
-    return Transfer(source, tuple(rows), tuple(notes))
-
-
-def _sums(probe: Probe, test: _Items, layer: int) -> tuple[FloatArray, FloatArray]:
+def _sums(probe: Probe, test: _Items, layer: int) -> Scored:
     """Right answers and items of each sentence; of spans, twice the right ones, and gold with predicted ones."""
     predicted = probe.predict(test.vectors[layer])
     if test.gold:
-        return _span_sums(test, predicted)
-    right = [a == b for a, b in zip(predicted, test.labels, strict=True)]
-    return np.bincount(test.sentence, right).astype(np.float64), np.bincount(test.sentence).astype(np.float64)
+        right, total = _span_sums(test, predicted)
+    else:
+        hits = [a == b for a, b in zip(predicted, test.labels, strict=True)]
+        right, total = (np.bincount(test.sentence, one).astype(np.float64) for one in (hits, None))
+    return Scored(right, total, test.majority, len(test.labels))
 
 
 def _span_sums(test: _Items, predicted: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -217,51 +210,3 @@ def _span_sums(test: _Items, predicted: Sequence[str]) -> tuple[FloatArray, Floa
         tags[sentence][word] = tag
     pairs = [(set(get_entities(list(a))), set(get_entities(b))) for a, b in zip(test.gold, tags, strict=True)]
     return np.array([2.0 * len(a & b) for a, b in pairs]), np.array([float(len(a) + len(b)) for a, b in pairs])
-
-
-def _rows(
-    scored: Mapping[str, tuple[FloatArray, FloatArray]],
-    items: Mapping[str, _Items],
-    source: str,
-    layer: int,
-    seed: int,
-) -> list[TransferRow]:
-    draws = {name: _draws(right, total, seed + i) for i, (name, (right, total)) in enumerate(scored.items())}
-    reference = _ratio(*scored[source])
-    gaps, p_values = {}, {}
-    for name, (right, total) in scored.items():
-        gap = reference - _ratio(right, total)
-        difference = draws[source] - draws[name] if name != source else np.zeros(1)
-        low, high = np.quantile(difference, [0.025, 0.975])
-        gaps[name] = Interval(float(gap), float(low), float(high))
-        # two-sided, by how often the bootstrapped difference lies on the other side of no gap
-        other = min((difference <= 0).mean(), (difference >= 0).mean())
-        p_values[name] = 1.0 if name == source else min(1.0, 2 * max(float(other), 1 / len(difference)))
-    targets = [name for name in scored if name != source]
-    corrected = dict(zip(targets, holm([p_values[name] for name in targets]), strict=True)) | {source: 1.0}
-    return [
-        TransferRow(
-            name,
-            layer,
-            bootstrap(right, total, seed=seed),
-            gaps[name],
-            corrected[name],
-            items[name].majority,
-            len(items[name].labels),
-        )
-        for name, (right, total) in scored.items()
-    ]
-
-
-def _ratio(right: FloatArray, total: FloatArray) -> float:
-    """0 where nothing is there: no span, neither in the gold tags nor predicted."""
-    return float(right.sum() / max(total.sum(), 1e-12))
-
-
-def _draws(right: FloatArray, total: FloatArray, seed: int, count: int = 2000) -> FloatArray:
-    rng = np.random.default_rng(seed)
-    found = np.empty(count)
-    for start in range(0, count, 250):
-        weights = rng.multinomial(len(right), np.full(len(right), 1 / len(right)), 250)
-        found[start : start + 250] = weights @ right / np.maximum(weights @ total, 1e-12)
-    return found

@@ -12,16 +12,15 @@ from colonnade.inputs import Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
     ALIGNED_HELP,
-    PAPER,
     SOFTWARE,
     AlignedFile,
-    ModelInputs,
+    AlignedInputs,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Figure, Model, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 if TYPE_CHECKING:
     from colonnade.multilingual.adapt.methods import Outcome
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 LEARNING = ("adapter", "continued", "vocabulary")
 
 
-class AdaptInputs(ModelInputs):
+class AdaptInputs(AlignedInputs):
     """Translations between a language the model knows and a new one, and how to bring it in."""
 
     text: AlignedFile = Param(
@@ -75,11 +74,10 @@ class AdaptOutputs(Outputs):
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.adapt",
     title="Bring a new language into a model",
     summary="Diagnoses a language in an encoder, recommends a method, adapts, and compares before with after.",
-    paper=PAPER,
     resources=Resources(cores=1, memory="8 GiB", walltime=timedelta(hours=12)),
     examples={
         "Kabyle into e5 by a rotation": {
@@ -93,7 +91,6 @@ class AdaptOutputs(Outputs):
         },
     },
     software=(*SOFTWARE, "peft", "uroman"),
-    unavailable=unavailable,
 )
 def adapt(inputs: AdaptInputs, job: Job) -> AdaptOutputs:
     """Measure how a model serves a language, choose a remedy, apply it, and measure on sentences it was not shown.
@@ -102,13 +99,10 @@ def adapt(inputs: AdaptInputs, job: Job) -> AdaptOutputs:
     test over held-out sentences. Vectors of the known language stay what they were. For a masked language model of your
     own the loss a character is compared too, which vocabularies of different size can be.
     """
-    from colonnade.multilingual import MultilingualError
     from colonnade.multilingual.adapt import diagnose, recommend, romanise
-    from colonnade.multilingual.data import Parallel, read_aligned
+    from colonnade.multilingual.data import Parallel
 
-    text = read_aligned(inputs.text.path)
-    if len(text.codes) != 2:
-        raise MultilingualError(f"text has {len(text.codes)} languages ({', '.join(text.codes)}); give two")
+    text = inputs.pair()
     known, new = text.codes
     if inputs.romanise:
         text = Parallel({known: text.sentences[known], new: romanise(text.sentences[new], new[:3])}, text.notes)
@@ -220,24 +214,10 @@ def _outputs(
             ),
             title="Retrieval, and n-grams as a mark",
         ),
-        curve=_curve(done),
+        curve=Figure.of(plots.losses(done.losses), title="Loss of the training") if len(done.losses) else None,
         model=_saved(job, done),
         notes=told(notes),
     )
-
-
-def _curve(done: Outcome) -> Figure | None:
-    import plotly.graph_objects as go
-
-    from colonnade.multilingual import plots
-
-    if not len(done.losses):
-        return None
-    steps = list(range(1, len(done.losses) + 1))
-    values = [round(value, 4) for value in done.losses]
-    figure = go.Figure(go.Scatter(x=steps, y=values, line={"color": plots.INK}))
-    figure.update_layout(xaxis_title="step", yaxis_title="loss (nats)")
-    return Figure.of(figure, title="Loss of the training")
 
 
 def _saved(job: Job, done: Outcome) -> Model:

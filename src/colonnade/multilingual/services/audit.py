@@ -8,9 +8,14 @@ from typing import Annotated
 
 from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.job import Job
-from colonnade.multilingual.services.common import PAPER, TextsFile, rounded, told, unavailable
+from colonnade.multilingual.services.common import (
+    TextsFile,
+    multilingual_service,
+    rounded,
+    told,
+)
 from colonnade.results import Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 
 def _check_tokenizer(path: Path) -> None:
@@ -41,11 +46,10 @@ class AuditOutputs(Outputs):
     overlap: Figure
 
 
-@service(
+@multilingual_service(
     "multilingual.audit",
     title="Audit a tokenizer by language",
     summary="Fertility, continued words, parity, unknown pieces and log probability of a vocabulary by language.",
-    paper=PAPER,
     resources=Resources(walltime=timedelta(minutes=30)),
     examples={
         "A vocabulary of English and German on twelve languages": {
@@ -54,7 +58,6 @@ class AuditOutputs(Outputs):
         }
     },
     software=("tokenizers", "sentencepiece", "numpy"),
-    unavailable=unavailable,
 )
 def audit(inputs: AuditInputs, job: Job) -> AuditOutputs:
     """Cut text of each language by a vocabulary and compare: pieces a word (fertility), words cut (continued), pieces

@@ -7,9 +7,11 @@ from typing import Literal
 
 from colonnade.inputs import Inputs, Param
 from colonnade.job import Job
-from colonnade.multilingual.services.common import PAPER, unavailable
+from colonnade.multilingual.services.common import (
+    multilingual_service,
+)
 from colonnade.results import Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 
 class CatalogueInputs(Inputs):
@@ -33,17 +35,15 @@ class CatalogueOutputs(Outputs):
     sizes: Figure
 
 
-@service(
+@multilingual_service(
     "multilingual.catalogue",
     title="Multilingual models and benchmarks",
     summary="The survey's kinds of tables, models and benchmarks, as data with their sources.",
-    paper=PAPER,
     resources=Resources(walltime=timedelta(minutes=5)),
     examples={
         "All": {},
         "Models trained on parallel text, benchmarks with Swahili": {"parallel_text": "with", "covers": "Swahili"},
     },
-    unavailable=unavailable,
 )
 def catalogue(inputs: CatalogueInputs, job: Job) -> CatalogueOutputs:
     """Look up pretrained models (layers, parameters, vocabulary, languages, corpora, objectives) and benchmarks (task,

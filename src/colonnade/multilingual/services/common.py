@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,8 +12,10 @@ from pydantic import model_validator
 
 from colonnade.inputs import Accept, InputFile, Inputs, Param
 from colonnade.job import Job
+from colonnade.service import service
 
 if TYPE_CHECKING:
+    from colonnade.multilingual.data import Parallel
     from colonnade.multilingual.encoders.base import Encoder
 
 PAPER = "arXiv:2107.00676"
@@ -25,6 +28,9 @@ def unavailable() -> str | None:
     needed = ("scipy", "torch", "transformers", "tokenizers", "conllu", "langcodes", "language_data", "lang2vec")
     missing = [name for name in needed if find_spec(name) is None]
     return f"{', '.join(missing)} is not installed; pip install 'colonnade[multilingual]'." if missing else None
+
+
+multilingual_service = partial(service, paper=PAPER, unavailable=unavailable)
 
 
 def _check_aligned(path: Path) -> None:
@@ -86,6 +92,31 @@ class ModelInputs(Inputs):
         folder = job.directory / "model" / self.own_model.name.split(".")[0]
         unpack(self.own_model.path, folder)
         return TransformerEncoder.from_folder(folder)
+
+
+class AlignedInputs(ModelInputs):
+    """An encoder, and sentences that are aligned line by line."""
+
+    text: AlignedFile = Param(title="Aligned sentences", help=ALIGNED_HELP)
+
+    def aligned(self) -> Parallel:
+        """The sentences."""
+        from colonnade.multilingual.data import read_aligned
+
+        return read_aligned(self.text.path)
+
+    def pair(self) -> Parallel:
+        """The sentences of two languages.
+
+        Raises:
+            MultilingualError: there are more.
+        """
+        from colonnade.multilingual.errors import MultilingualError
+
+        text = self.aligned()
+        if len(text.codes) != 2:
+            raise MultilingualError(f"text has {len(text.codes)} languages ({', '.join(text.codes)}); give two")
+        return text
 
 
 def chosen_layers(which: str, encoder: Encoder) -> list[int]:

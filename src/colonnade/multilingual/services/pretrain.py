@@ -10,15 +10,14 @@ from pydantic import model_validator
 from colonnade.inputs import Inputs, Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
-    PAPER,
     SOFTWARE,
     TextsFile,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Figure, Model, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 if TYPE_CHECKING:
     from colonnade.multilingual.data import Parallel
@@ -118,11 +117,10 @@ class PretrainOutputs(Outputs):
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.pretrain",
     title="Pretrain a small multilingual model",
     summary="Trains a small BERT on your languages (MLM, TLM, CLM, contrast), or runs controlled experiments.",
-    paper=PAPER,
     resources=Resources(cores=1, memory="6 GiB", walltime=timedelta(hours=12)),
     examples={
         "English and German, masked and translation objectives": {
@@ -139,7 +137,6 @@ class PretrainOutputs(Outputs):
         },
     },
     software=SOFTWARE,
-    unavailable=unavailable,
 )
 def pretrain(inputs: PretrainInputs, job: Job) -> PretrainOutputs:
     """Train a vocabulary and a BERT from nothing, and say what it knows that an untrained one does not.

@@ -8,24 +8,20 @@ from typing import Literal
 from colonnade.inputs import Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
-    ALIGNED_HELP,
-    PAPER,
     SOFTWARE,
-    AlignedFile,
-    ModelInputs,
+    AlignedInputs,
     chosen_layers,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 
-class RetrievalInputs(ModelInputs):
+class RetrievalInputs(AlignedInputs):
     """Aligned sentences, an encoder, and how to search."""
 
-    text: AlignedFile = Param(title="Aligned sentences", help=ALIGNED_HELP)
     sentences: int = Param(1000, title="Sentences", ge=10, le=5000, help="The first so many are taken.")
     metric: Literal["cosine", "csls", "margin"] = Param(
         "cosine", title="Score", help="csls and margin correct for sentences that are near to everything."
@@ -48,11 +44,10 @@ class RetrievalOutputs(Outputs):
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.retrieval",
     title="Sentence retrieval between all languages",
     summary="P@1 between all pairs of languages from one encode of each, by layer, beside a control.",
-    paper=PAPER,
     resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=2)),
     examples={
         "Five languages of FLORES": {"text": "example:multilingual.retrieval/flores5.tsv"},
@@ -62,7 +57,6 @@ class RetrievalOutputs(Outputs):
         },
     },
     software=SOFTWARE,
-    unavailable=unavailable,
 )
 def retrieval(inputs: RetrievalInputs, job: Job) -> RetrievalOutputs:
     """Encode each language once, and look for each sentence's translation among all sentences of every other language.
@@ -72,12 +66,11 @@ def retrieval(inputs: RetrievalInputs, job: Job) -> RetrievalOutputs:
     not known to the encoder.
     """
     from colonnade.multilingual import plots
-    from colonnade.multilingual.data import read_aligned
     from colonnade.multilingual.encoders import NgramEncoder
     from colonnade.multilingual.evaluate import control_verdict
     from colonnade.multilingual.evaluate import retrieval as run
 
-    text = read_aligned(inputs.text.path).head(inputs.sentences)
+    text = inputs.aligned().head(inputs.sentences)
     encoder = inputs.encoder(job)
     layers = chosen_layers(inputs.layers, encoder)
     found = run(

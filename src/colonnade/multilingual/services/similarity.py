@@ -8,24 +8,20 @@ from typing import Literal
 from colonnade.inputs import Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
-    ALIGNED_HELP,
-    PAPER,
     SOFTWARE,
-    AlignedFile,
-    ModelInputs,
+    AlignedInputs,
     chosen_layers,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Artifact, Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 
-class SimilarityInputs(ModelInputs):
+class SimilarityInputs(AlignedInputs):
     """Aligned sentences, an encoder, and the measure."""
 
-    text: AlignedFile = Param(title="Aligned sentences", help=ALIGNED_HELP)
     sentences: int = Param(500, title="Sentences", ge=20, le=5000, help="The first so many are taken.")
     measure: Literal["cka", "anc"] = Param(
         "cka",
@@ -47,11 +43,10 @@ class SimilarityOutputs(Outputs):
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.similarity",
     title="Similarity of languages inside an encoder",
     summary="CKA or ANC between languages by layer, their tree beside the family tree, and language-neutral spaces.",
-    paper=PAPER,
     resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=2)),
     examples={
         "Twelve languages of FLORES, two layers": {
@@ -61,7 +56,6 @@ class SimilarityOutputs(Outputs):
         "Five languages, all layers": {"text": "example:multilingual.similarity/flores5.tsv"},
     },
     software=(*SOFTWARE, "lang2vec"),
-    unavailable=unavailable,
 )
 def similarity(inputs: SimilarityInputs, job: Job) -> SimilarityOutputs:
     """Compare the vectors of the same sentences between languages, layer by layer.
@@ -75,9 +69,8 @@ def similarity(inputs: SimilarityInputs, job: Job) -> SimilarityOutputs:
 
     from colonnade.multilingual import MultilingualError, plots
     from colonnade.multilingual.analyse import anc, cka_matrix, distances, family_agreement, language_tree
-    from colonnade.multilingual.data import read_aligned
 
-    text = read_aligned(inputs.text.path).head(inputs.sentences)
+    text = inputs.aligned().head(inputs.sentences)
     encoder = inputs.encoder(job)
     layers = chosen_layers(inputs.layers, encoder)
     codes = text.codes

@@ -1,9 +1,8 @@
-"""`multilingual.transfer`: zero-shot transfer by a probe, with gaps, intervals, layers and factors."""
+"""`multilingual.transfer`: zero-shot transfer by a probe or by tuning, with gaps, intervals, layers and factors."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import model_validator
@@ -11,21 +10,22 @@ from pydantic import model_validator
 from colonnade.inputs import Accept, InputFile, Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
-    PAPER,
     SOFTWARE,
     ModelInputs,
     chosen_layers,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 if TYPE_CHECKING:
-    from colonnade.multilingual.evaluate.transfer import Transfer
+    from colonnade.multilingual.encoders import Encoder
+    from colonnade.multilingual.evaluate import Transfer
 
-Task = Literal["tags", "entities", "classes", "pairs"]
+Task = Literal["tags", "entities", "classes", "pairs", "questions"]
+MEASURES = {"entities": "F1 of spans", "questions": "F1 of words"}
 
 
 class TransferInputs(ModelInputs):
@@ -36,16 +36,29 @@ class TransferInputs(ModelInputs):
         title="Task",
         help="tags: a tag for each word (CoNLL-U, or lines of word and tag), scored by accuracy; entities: names in "
         "BIO, IOB1 or BIOES (WikiANN's layout), scored by the F1 of spans; classes: sentences with a class (SIB-200's "
-        "layout); pairs: two sentences with a class (XNLI's layout).",
+        "layout); pairs: two sentences with a class (XNLI's layout); questions: answers in a text (SQuAD's layout), "
+        "scored by the F1 of their words.",
+    )
+    mode: Literal["probe", "adapter", "fine-tune"] = Param(
+        "probe",
+        title="How it is learnt",
+        help="probe: a linear classifier on the frozen encoder, layer by layer; adapter: small modules in a frozen "
+        "encoder; fine-tune: all weights but the word vectors. The latter two at the last layer, for transformers.",
     )
     source: str = Param("eng", title="Source language", max_length=60, help="The language of the training file.")
-    train: Annotated[InputFile, Accept(".conllu", ".tsv", ".txt", limit="100 MB")] = Param(title="Training file")
+    train: Annotated[InputFile, Accept(".conllu", ".tsv", ".txt", ".json", limit="100 MB")] = Param(
+        title="Training file"
+    )
     tests: Annotated[InputFile, Accept(".zip", limit="100 MB")] = Param(
         title="Test files", help="A .zip of files named by language (deu.conllu, fin.conllu), the source among them."
     )
     layers: str = Param("all", title="Layers", max_length=100, help="all, last, or numbers such as 0,6,12.")
     train_sentences: int = Param(1000, title="Training sentences", ge=10, le=100_000, help="The first so many.")
     test_sentences: int = Param(500, title="Test sentences a language", ge=10, le=100_000, help="The first so many.")
+    epochs: int = Param(3, title="Epochs", ge=1, le=100, level="expert", help="Of adapter, fine-tune and questions.")
+    rate: float = Param(
+        0.0, title="Learning rate", ge=0, le=0.1, level="expert", help="0: 0.001 for adapters, 0.0001 for fine-tune."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> TransferInputs:
@@ -56,6 +69,12 @@ class TransferInputs(ModelInputs):
             raise ValueError(
                 "model: model is 'use', which gives vectors of sentences only; take e5 or ngrams for words"
             )
+        trained = self.mode != "probe" or self.task == "questions"
+        if trained and self.model != "e5" and self.own_model is None:
+            asked = f"mode: mode {self.mode}" if self.mode != "probe" else "task: task questions"
+            raise ValueError(
+                f"{asked} trains by steps on a transformer, which {self.model} is not; take e5 or your own"
+            )
         return self
 
 
@@ -65,16 +84,16 @@ class TransferOutputs(Outputs):
     verdict: str = Param(title="Verdict")
     table: Table
     scores: Figure
-    curve: Figure
+    curve: Figure | None = None
+    training: Figure | None = None
     factors: Table | None = None
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.transfer",
     title="Zero-shot transfer to other languages",
-    summary="Trains a linear probe on one language and tests it on others: scores, gaps, intervals, layers, factors.",
-    paper=PAPER,
+    summary="Trains a task on one language, tests it on others: scores, gaps, intervals, layers, factors.",
     resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=3)),
     examples={
         "Parts of speech from English to five languages": {
@@ -87,12 +106,20 @@ class TransferOutputs(Outputs):
             "tests": "example:multilingual.transfer/upos-tests.zip",
             "model": "ngrams",
         },
+        "Parts of speech by an adapter": {
+            "train": "example:multilingual.transfer/upos-eng-train.tsv",
+            "tests": "example:multilingual.transfer/upos-tests.zip",
+            "mode": "adapter",
+            "train_sentences": 300,
+            "test_sentences": 100,
+        },
     },
     software=(*SOFTWARE, "conllu", "lang2vec"),
-    unavailable=unavailable,
 )
 def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
-    """Freeze the encoder, fit a linear classifier to the source language, and test it on every language.
+    """Learn a task from the source language, and test it on every language.
+
+    A probe is a linear classifier on the frozen encoder; adapter and fine-tune begin there and train inside of it.
 
     The gap of a language is the source's score minus its own; intervals are 95 % by the bootstrap over test sentences,
     p-values of gaps are corrected by Holm. With six target languages and more, the gap at the best layer is related to
@@ -100,19 +127,14 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
     The test sets of different languages should be translations of each other; else a gap is also one of difficulty.
     """
     from colonnade.multilingual import plots
-    from colonnade.multilingual.evaluate import classify_transfer, tag_transfer
     from colonnade.multilingual.languages import language
 
     source = str(language(inputs.source))
     train, tests = _read(inputs)
     encoder = inputs.encoder(job)
-    layers = chosen_layers(inputs.layers, encoder)
-    job.log(f"{encoder.name}: {len(layers)} layers, {len(tests)} languages")
-    run: Any = classify_transfer if inputs.task in ("classes", "pairs") else tag_transfer
-    how = {"spans": True} if inputs.task == "entities" else {}
-    measure = "F1 of spans" if how else "accuracy"
-    found: Transfer = run(encoder, train, tests, source=source, layers=layers, seed=job.seed % 2**31, **how)
-    best = found.best
+    found = _transferred(inputs, job, encoder, train, tests, source)
+    measure = MEASURES.get(inputs.task, "accuracy")
+    layers, best = found.layers, found.best
     rows = found.at(best)
     targets = [row for row in rows if row.language != source]
     notes = list(found.notes)
@@ -122,7 +144,8 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
         for row in rows
     }
     mean_gap = sum(row.gap.value for row in targets) / max(len(targets), 1)
-    said = f"At the best layer, {best}: {source} {rows[0].score.value:.3f}, mean gap {mean_gap:.3f} over "
+    said = f"At the best layer, {best}" if len(layers) > 1 else f"By {inputs.mode} at layer {best}"
+    said += f": {source} {rows[0].score.value:.3f}, mean gap {mean_gap:.3f} over "
     said += f"{len(targets)} languages."
     if targets:
         widest = max(targets, key=lambda row: row.gap.value)
@@ -141,11 +164,12 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
                 "p (Holm)": [rounded(row.p_value) for row in rows],
                 "majority": [rounded(row.majority) for row in rows],
                 "items": [row.items for row in rows],
-            },
+            }
+            | ({"exact match": [rounded(row.exact or 0.0) for row in rows]} if inputs.task == "questions" else {}),
             title=f"Transfer from {source}, layer {best}",
-            caption=f"{measure[0].upper()}{measure[1:]}; the layer is the best on the mean of the targets, so they are "
-            "slightly too good. "
-            "majority: the score of always answering the most frequent label.",
+            caption=f"{measure[0].upper()}{measure[1:]}"
+            + ("; the layer is the best on the mean of the targets, so they are slightly too good" * (len(layers) > 1))
+            + ". majority: the score of always answering the most frequent label.",
         ),
         scores=Figure.of(
             plots.bars(
@@ -156,14 +180,37 @@ def transfer(inputs: TransferInputs, job: Job) -> TransferOutputs:
             ),
             title="Scores, and the majority's as a mark",
         ),
-        curve=Figure.of(plots.curves(layers, curves, measure), title="Transfer by layer"),
+        curve=Figure.of(plots.curves(layers, curves, measure), title="Transfer by layer") if len(layers) > 1 else None,
+        training=Figure.of(plots.losses(found.losses), title="Loss of the training") if found.losses else None,
         factors=factors,
         notes=told(notes),
     )
 
 
+def _transferred(
+    inputs: TransferInputs, job: Job, encoder: Encoder, train: Any, tests: dict[str, Any], source: str
+) -> Transfer:
+    from colonnade.multilingual.evaluate import Tuning, answer_transfer, classify_transfer, tag_transfer
+    from colonnade.multilingual.evaluate.tuning import steps_of
+
+    seed = job.seed % 2**31
+    how: dict[str, Any] = {"source": source, "seed": seed}
+    if inputs.mode != "probe" or inputs.task == "questions":
+        how["tuning"] = tuning = Tuning(inputs.mode, inputs.epochs, inputs.rate, seed=seed)
+        # how many windows the contexts of questions fill is not known before they are cut
+        bar = job.bar("Training", None if inputs.task == "questions" else steps_of(len(train), tuning))
+        how["progress"] = lambda step, loss: bar(step)
+    if inputs.task == "questions":
+        return answer_transfer(encoder, train, tests, **how)
+    layers = chosen_layers(inputs.layers if inputs.mode == "probe" else "last", encoder)
+    job.log(f"{encoder.name}: {inputs.mode}, {len(tests)} languages")
+    if inputs.task in ("classes", "pairs"):
+        return classify_transfer(encoder, train, tests, layers=layers, **how)
+    return tag_transfer(encoder, train, tests, layers=layers, spans=inputs.task == "entities", **how)
+
+
 def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
-    from colonnade.multilingual.data import read_sib, read_words, read_xnli
+    from colonnade.multilingual.data import read_sib, read_squad, read_wikiann, read_words, read_xnli
     from colonnade.multilingual.data.bundle import from_zip
     from colonnade.multilingual.data.classes import Labelled
 
@@ -172,16 +219,16 @@ def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
             return Labelled(one.texts[:n], one.labels[:n], None if one.pairs is None else one.pairs[:n])
         return one[:n]
 
-    read: Any = {"tags": read_words, "entities": _entities, "classes": read_sib, "pairs": read_xnli}[inputs.task]
+    read: Any = {
+        "tags": read_words,
+        "entities": lambda path: read_wikiann(path)[0],
+        "classes": read_sib,
+        "pairs": read_xnli,
+        "questions": lambda path: read_squad(path)[0],
+    }[inputs.task]
     train = read(inputs.train.path)
     tests = from_zip(inputs.tests.path, lambda files: {code: read(path) for code, path in files.items()})
     return head(train, inputs.train_sentences), {c: head(one, inputs.test_sentences) for c, one in tests.items()}
-
-
-def _entities(path: Path) -> Any:
-    from colonnade.multilingual.data import read_wikiann
-
-    return read_wikiann(path)[0]
 
 
 def _factors(found: Transfer, source: str, notes: list[str]) -> Table | None:

@@ -9,9 +9,12 @@ from pydantic import model_validator
 
 from colonnade.inputs import Inputs, Param
 from colonnade.job import Job
-from colonnade.multilingual.services.common import PAPER, rounded, unavailable
+from colonnade.multilingual.services.common import (
+    multilingual_service,
+    rounded,
+)
 from colonnade.results import Artifact, Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 
 class TypologyInputs(Inputs):
@@ -49,11 +52,10 @@ class TypologyOutputs(Outputs):
     distances: Artifact
 
 
-@service(
+@multilingual_service(
     "multilingual.typology",
     title="Distances between languages",
     summary="URIEL's distances between languages, their tree, and the nearest sources for a transfer.",
-    paper=PAPER,
     resources=Resources(memory="3 GiB", walltime=timedelta(minutes=10)),
     examples={
         "Where to transfer to Maltese from": {
@@ -66,7 +68,6 @@ class TypologyOutputs(Outputs):
         },
     },
     software=("lang2vec", "langcodes", "scipy", "numpy"),
-    unavailable=unavailable,
 )
 def typology(inputs: TypologyInputs, job: Job) -> TypologyOutputs:
     """Angular distances between URIEL's vectors: family tree, place, syntax, phonology, sound inventory, all features.

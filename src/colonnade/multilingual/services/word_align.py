@@ -11,16 +11,15 @@ from pydantic import model_validator
 from colonnade.inputs import Accept, InputFile, Param
 from colonnade.job import Job
 from colonnade.multilingual.services.common import (
-    PAPER,
     SOFTWARE,
     AlignedFile,
-    ModelInputs,
+    AlignedInputs,
+    multilingual_service,
     rounded,
     told,
-    unavailable,
 )
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Table
-from colonnade.service import Resources, service
+from colonnade.service import Resources
 
 if TYPE_CHECKING:
     from colonnade.multilingual.align.gold import Gold
@@ -33,7 +32,7 @@ def _check_gold(path: Path) -> None:
     read_gold(path)
 
 
-class WordAlignInputs(ModelInputs):
+class WordAlignInputs(AlignedInputs):
     """Pairs of sentences, an encoder, and a method."""
 
     text: AlignedFile = Param(
@@ -72,11 +71,10 @@ class WordAlignOutputs(Outputs):
     notes: str = Param(title="Notes")
 
 
-@service(
+@multilingual_service(
     "multilingual.word_align",
     title="Align the words of translations",
     summary="Links words of translated sentences by an encoder's vectors, without training; AER where there is gold.",
-    paper=PAPER,
     resources=Resources(cores=2, memory="6 GiB", walltime=timedelta(hours=2)),
     examples={
         "Five sentences of Europarl with gold": {
@@ -85,7 +83,6 @@ class WordAlignOutputs(Outputs):
         }
     },
     software=SOFTWARE,
-    unavailable=unavailable,
 )
 def word_align(inputs: WordAlignInputs, job: Job) -> WordAlignOutputs:
     """Align words by the similarity of their vectors in context (Jalili Sabet et al. 2020).
@@ -95,13 +92,10 @@ def word_align(inputs: WordAlignInputs, job: Job) -> WordAlignOutputs:
     """
     import numpy as np
 
-    from colonnade.multilingual import MultilingualError, plots
+    from colonnade.multilingual import plots
     from colonnade.multilingual.align import aer, pharaoh, read_gold, word_links
-    from colonnade.multilingual.data import read_aligned
 
-    text = read_aligned(inputs.text.path)
-    if len(text.codes) != 2:
-        raise MultilingualError(f"text has {len(text.codes)} languages ({', '.join(text.codes)}); two are aligned")
+    text = inputs.pair()
     encoder = inputs.encoder(job)
     layer = min(inputs.layer, encoder.depth)
     notes = [*text.notes]
