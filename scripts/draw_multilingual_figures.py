@@ -113,7 +113,7 @@ def real_languages(kept: dict):
     for axes, count in zip([panels] if len(groups) == 1 else panels, groups, strict=True):
         own = [row for row in rows if len(row["languages"]) == count]
         bars: dict[str, list[float]] = {}
-        for key, name in (("tlm", "trained, half\ntranslations"), ("mlm", "trained, no\ntranslations"),
+        for key, name in (("tlm", "half with\ntranslations"), ("mlm", "no trans-\nlations"),
                           ("monolingual", "English\nalone")):  # fmt: skip
             values = [max(row["P@1"]) for row in own if row["setting"] == key]
             if values:
@@ -122,7 +122,7 @@ def real_languages(kept: dict):
         bars["shared\npieces"] = [own[0]["shared pieces"]]
         bars["character\nn-grams"] = [own[0]["n-grams"]]
         means = [mean(values) for values in bars.values()]
-        trained = [BLUE if name.startswith("trained") else GREY for name in bars]
+        trained = [BLUE if "trans" in name else GREY for name in bars]
         axes.bar(range(len(bars)), means, color=trained, width=0.7)
         for place, values in enumerate(bars.values()):
             axes.plot([place] * len(values), values, "k.", ms=4)
