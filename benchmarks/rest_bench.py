@@ -84,10 +84,11 @@ def ours(workers: int = 2, database: str = "") -> Iterator[Server]:
     """The gateway as `colonnade serve` starts it."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "colonnade", "serve", "--port", str(port), "--data", folder]
+        command = [sys.executable, "-m", "colonnade.cli", "serve", "--port", str(port), "--data", folder]
         environment = os.environ | {"COLONNADE_WORKERS": str(workers), "COLONNADE_DATABASE": database}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
         while not (Path(folder) / "token").exists():
+            assert process.poll() is None
             time.sleep(0.1)
         token = (Path(folder) / "token").read_text().strip()
         headers = {"authorization": f"Bearer {token}"}

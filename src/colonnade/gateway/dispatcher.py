@@ -66,6 +66,7 @@ class Dispatcher:
         self._outcomes: deque[tuple[Claim, Outcome]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._in_doubt = False  # whether the database may hold claims that this gateway never heard of
         self._thread = threading.Thread(target=self._loop, name="colonnade-dispatcher", daemon=True)
         self._due: dict[str, float] = {}
 
@@ -129,6 +130,8 @@ class Dispatcher:
 
     def _turn(self) -> None:
         self._record_outcomes()
+        if self._in_doubt:
+            self._give_back_unheard()
         if self._is_due("heartbeat", self._settings.heartbeat):
             self._heartbeat()
             self._recover()
@@ -150,9 +153,11 @@ class Dispatcher:
                 self._take(free, pool)
 
     def _take(self, free: int, pool: Pool) -> None:
+        self._in_doubt = True
         with self._store.write() as session:
             fair = self._office.fair() if self._office is not None else None
             claims = queue.claim(session, self.id, free, together=pool.together, fair=fair, services=pool.services)
+        self._in_doubt = False
         for claim in claims:
             self._running[claim.key] = claim
             log.info("job started", extra={"job": claim.id, "attempt": claim.attempt, "service": claim.service})
@@ -160,6 +165,15 @@ class Dispatcher:
                 self._report(claim, Outcome("unstarted"))
         if claims:
             self.announce()
+
+    def _give_back_unheard(self) -> None:
+        """Queue again what was claimed when the database went away between its commit and its answer."""
+        with self._store.read() as session:
+            rows = queue.running_here(session, self.id)
+        for row in rows:
+            if f"{row.id}-{row.attempt}" not in self._running:
+                self._record(row.id, row.attempt, Outcome("unstarted"))
+        self._in_doubt = False
 
     def _record_outcomes(self) -> None:
         while self._outcomes:
