@@ -39,7 +39,7 @@ def test_composed_checked_and_watched(visit: Any) -> None:
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("alert")).to_contain_text("steps")
     page.get_by_label("Document").fill("name: One more\nsteps:\n")
-    page.get_by_label("Service").select_option("testing.double")
+    page.get_by_label("Service", exact=True).select_option("testing.double")
     page.get_by_role("button", name="Add").click()
     assert "testing.double" in page.get_by_label("Document").input_value()
     page.get_by_label("Document").fill(CHAIN.replace("SECONDS", "3"))
