@@ -131,8 +131,8 @@ def test_walltime_of_the_service(gateway: Gateway, server: Slurm) -> None:
 @pytest.mark.slow
 def test_walltime_of_the_allocation(gateway: Gateway, server: Slurm) -> None:
     """SLURM takes the allocation away in mid-job, as at its time limit; the job goes on in another."""
-    steps = 450  # SLURM looks at its clock twice a minute
-    row = submit(gateway, "testing.steps", steps=steps, pause=0.1)
+    steps = 1000  # the least limit is a minute, and SLURM looks at its clock twice a minute
+    row = submit(gateway, "testing.long_steps", steps=steps, pause=0.1)
     past_step(gateway, row.id)
     allocation = held(server)
     server.ask("scontrol", "update", f"jobid={allocation}", "TimeLimit=0:01")

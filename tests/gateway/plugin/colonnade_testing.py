@@ -116,6 +116,11 @@ def patient(inputs: Seconds, job: Job) -> Value:
     return _value(inputs.seconds)
 
 
+@service("testing.long_steps", title="Long", summary="The same for minutes.", paper="none", resources=PATIENT)
+def long_steps(inputs: Steps, job: Job) -> Value:
+    return steps(inputs, job)
+
+
 class Walk(Outputs):
     path: Table
     final: Estimate
