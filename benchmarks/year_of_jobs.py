@@ -13,6 +13,7 @@ CPU time is counted, not wall-clock time.
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 import sys
 import tempfile
@@ -50,7 +51,7 @@ class Site:
         self.spent = {"submit": 0.0, "start": 0.0, "end": 0.0}
         self.done = 0
         self.people = [str(ULID()) for _ in range(PEOPLE)]
-        self.weights = [1 / (n + 1) for n in range(PEOPLE)]
+        self.weights = list(itertools.accumulate(1 / (n + 1) for n in range(PEOPLE)))
         self.month = usage.month_of(now())
         with self.store.write() as session:
             people = [
@@ -74,7 +75,7 @@ class Site:
 
     def row(self, state: str, n: int = 0) -> dict[str, object]:
         id = str(ULID())
-        owner = self.random.choices(self.people, self.weights)[0]
+        owner = self.random.choices(self.people, cum_weights=self.weights)[0]
         return {
             "id": id, "service": self.random.choice(SERVICES), "version": "1", "state": state, "title": "",
             "inputs": {"n": n, "file": {"sha256": id * 2, "name": "complex.pdb", "size": 100_000}}, "seed": 0,
@@ -113,7 +114,7 @@ class Site:
         owner = ""
         for _ in range(jobs):
             if not left:
-                owner = self.random.choices(self.people, self.weights)[0]
+                owner = self.random.choices(self.people, cum_weights=self.weights)[0]
                 left = BURST if self.random.random() < 0.2 else 1
             left -= 1
             self.submit(owner)
