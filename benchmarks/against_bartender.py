@@ -29,7 +29,7 @@ from gateway_bench import PLUGIN, SERVICE
 from rest_bench import Server, answers, compare, free_port, in_turn, ours
 
 sys.path.insert(0, str(Path(PLUGIN).parent))
-import postgres  # noqa: E402
+import postgres
 
 ROUNDS = 3
 CODE = (

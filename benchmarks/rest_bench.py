@@ -1,4 +1,4 @@
-"""What the benchmarks over REST share: the gateway as `colonnade serve` starts it, and jobs sent to a server in turn."""
+"""What the benchmarks over REST share: the gateway as `colonnade serve` starts it, and jobs sent to servers in turn."""
 
 from __future__ import annotations
 
