@@ -66,6 +66,7 @@ class Dispatcher:
         self._outcomes: deque[tuple[Claim, Outcome]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._halted = threading.Event()  # set with `_stopping`: a pause is then over
         self._in_doubt = False  # whether the database may hold claims that this gateway never heard of
         self._thread = threading.Thread(target=self._loop, name="colonnade-dispatcher", daemon=True)
         self._due: dict[str, float] = {}
@@ -79,6 +80,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Take no more jobs, end those that run, queue them again."""
         self._stopping = True
+        self._halted.set()
         self.wake()
         self._thread.join(timeout=2 * self._settings.busy_timeout)
         self.engine.stop()
@@ -120,11 +122,11 @@ class Dispatcher:
                 if not away:  # said once, not for every try
                     log.warning("%s", error)
                 away = min(2 * away, AWAY) or 0.2
-                time.sleep(away)
+                self._halted.wait(away)
                 self.wake()
             except Exception:
                 log.exception("The dispatcher stumbled; it goes on.")
-                time.sleep(1.0)
+                self._halted.wait(1.0)
             self._wake.wait(self._settings.poll)
             self._wake.clear()
 
