@@ -6,9 +6,9 @@
 
 SOURCES is a checkout of github.com/i-VRESSE/bartender (0.5.3 when this was written). Bartender runs with its local
 scheduler of two slots; both keep their jobs in the same PostgreSQL, run the same service, and are asked over HTTP by
-the same client in turn. Bartender takes an archive with the input file and runs a command in its folder; the command is the
-least that runs the service (no command line is read). A third row is bartender with `true` as its command: what the
-middleware alone can do, with no service run at all.
+the same client in turn. Bartender takes an archive with the input file and runs a command in its folder; the command
+is the least that runs the service (no command line is read). A third row is bartender with `true` as its command: what
+the middleware alone can do, with no service run at all.
 """
 
 from __future__ import annotations
