@@ -33,6 +33,8 @@ CONFIG = {
     # Dask never runs a job a second time by itself: the queue decides that.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
+    # A worker is gone when its connection is. Signs of life are counted by a clock that may be set.
+    "distributed.scheduler.worker-ttl": None,
     # Jobs are other processes, with limits of their own; the worker's own memory says nothing.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
