@@ -27,7 +27,7 @@ Status = Literal["starting", "ready", "lost", "stopped"]
 CORES = "cores"  # the Dask resource of which a job takes as many as its service asks for
 RECONNECT = 2.0  # seconds between two attempts to reach a scheduler
 
-CONFIG = {
+CONFIG: dict[str, object] = {
     # A worker is a daemonic process otherwise, and these may not have children.
     "distributed.worker.daemon": False,
     # Dask never runs a job a second time by itself: the queue decides that.
