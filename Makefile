@@ -22,7 +22,7 @@ chaos: $(VENV)/installed-dev
 	$(PYTEST) -m "slow or not slow" -s tests/gateway/test_chaos.py
 
 test-services: $(VENV)/installed-dev
-	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/gateway/test_batch.py tests/gateway/test_storage.py tests/gateway/test_isolation.py tests/gateway/test_faults.py tests/gateway/test_workflows.py tests/gateway/test_backup.py tests/browser/test_browser_accounts.py
+	$(PYTEST) -n 2 --dist worksteal -m "slow or not slow" tests/gateway/accounts tests/gateway/test_postgres.py tests/gateway/test_batch.py tests/gateway/test_storage.py tests/gateway/test_isolation.py tests/gateway/test_faults.py tests/gateway/test_thousand_jobs.py tests/gateway/test_workflows.py tests/gateway/test_backup.py tests/browser/test_browser_accounts.py tests/browser/test_browser_workflows.py
 
 # External engines, each in an environment of its own; its terms (CNS: free for non-profit use only) are thereby accepted.
 engines: $(VENV)/installed-dev

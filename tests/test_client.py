@@ -394,6 +394,52 @@ def test_a_service_that_only_the_gateway_has(
     assert code == 2 and "There is no service 'sample.none'" in err
 
 
+WORKFLOW = """
+name: Words of a list
+inputs: {texts: [{text: "file:a.txt"}, {text: "file:b.txt"}]}
+steps:
+  each: {service: sample.words, for_each: "${inputs.texts}", inputs: {document: "${row.text}"}}
+  total: {service: sample.numbers, inputs: {count: "${each.1.words}"}}
+outputs: {words: {words: "${each.words}"}, total: "${total.total}"}
+"""
+
+
+def test_a_workflow_is_sent_watched_and_fetched(command: Callable[..., tuple[int, str, str]], client: Client) -> None:
+    Path("flow").mkdir()
+    Path("flow/words.yaml").write_text(WORKFLOW)
+    Path("flow/a.txt").write_text("one two")
+    code, _, err = command("workflow", "submit", "flow/words.yaml")
+    assert code == 2 and "There is no file 'b.txt' beside the workflow." in err
+    Path("flow/b.txt").write_text("three four five")
+    code, out, err = command("workflow", "submit", "flow/words.yaml", "--wait")
+    assert code == 0 and "succeeded" in out and "each: succeeded: 2 of 2" in err
+    id = out.split()[0]
+    code, out, _ = command("workflow", "status", id, "--json")
+    told = json.loads(out)
+    assert (code, told["state"], told["outputs"]["words"]) == (0, "succeeded", {"words": [2, 3]})
+    assert client.workflow(id).ended and client.workflow(id).steps[0].done == 2
+    code, out, _ = command("workflow", "fetch", id, "here")
+    assert code == 0 and (Path("here") / "workflow.yaml").is_file()
+    assert len(list(Path("here").glob("runs/*/result.json"))) == 3
+    code, _, _ = command("workflow", "check", "here/workflow.yaml")
+    assert code == 0
+    code, _, err = command("workflow", "submit", "flow/words.yaml", "--set", "nothing=1")
+    assert code == 2 and "there is no input 'nothing'" in err
+    code, _, err = command("workflow", "status", "none")
+    assert code == 2 and "There is no workflow 'none'" in err
+
+
+async def test_workflows_are_awaited_too(address: str, command: Callable[..., tuple[int, str, str]]) -> None:
+    document = {"name": "Long", "steps": {"all": {"service": "sample.fails", "inputs": {"how": "slow"}}}}
+    seen: list[str] = []
+    async with AsyncClient(address) as client:
+        sent = await client.submit_workflow(document, title="mine")
+        assert sent.title == "mine"
+        await client.cancel_workflow(sent.id)
+        assert (await client.wait_workflow(sent.id, lambda event: seen.append(event["state"]))).state == "cancelled"
+    assert seen[-1] == "cancelled"
+
+
 @pytest.mark.parametrize("name", ["sample.numbers", "sample.words"])
 def test_options_from_a_schema_are_those_of_the_model(client: Client, name: str) -> None:
     model = service.get(name).inputs

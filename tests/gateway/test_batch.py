@@ -131,14 +131,14 @@ def test_walltime_of_the_service(gateway: Gateway, server: Slurm) -> None:
 @pytest.mark.slow
 def test_walltime_of_the_allocation(gateway: Gateway, server: Slurm) -> None:
     """SLURM takes the allocation away in mid-job, as at its time limit; the job goes on in another."""
-    row = submit(gateway, "testing.steps", steps=120, pause=0.1)
+    steps = 1000  # the least limit is a minute, and SLURM looks at its clock twice a minute
+    row = submit(gateway, "testing.long_steps", steps=steps, pause=0.1)
     past_step(gateway, row.id)
     allocation = held(server)
     server.ask("scontrol", "update", f"jobid={allocation}", "TimeLimit=0:01")
     until(lambda: gateway.job(row.id).attempt == 2 or gateway.job(row.id).final, "the second attempt", LONG)
-    if gateway.job(row.id).attempt == 2:  # SLURM looks at its clock twice a minute: the job may be faster
-        assert_resumed(gateway, row.id, 120)
-        assert server.told(allocation)["JobState"] == "TIMEOUT"
+    assert_resumed(gateway, row.id, steps)
+    assert server.told(allocation)["JobState"] == "TIMEOUT"
 
 
 @pytest.mark.slow

@@ -191,6 +191,21 @@ def some_jobs(count: int, shortest: float, longest: float, seed: int) -> list[di
     return [{"steps": max(1, round(duration / 0.1)), "pause": 0.1} for duration in durations]
 
 
+@pytest.mark.slow
+def test_a_killed_gateway_leaves_no_process(tmp_path: Path) -> None:
+    """Neither its worker, nor the fork server below that, nor a spare keeper, nor the job."""
+    desk = Gateway(settings(tmp_path / "data"))
+    with fleet(tmp_path / "data", 1) as found:
+        row = submit(desk, "testing.patient", seconds=500)
+        until((desk.directory(row.id) / ".attempt.json").exists, "the start")
+        family = found.members[0].children(recursive=True)
+        assert len(family) >= 4
+        found.members[0].kill()
+        found.members[0].wait()
+        until(lambda: not any(process.is_running() for process in family), "the end of all", 60)
+    desk.store.close()
+
+
 def test_chaos(tmp_path: Path) -> None:
     chaos(tmp_path, some_jobs(20, 0.1, 0.6, 1), kills=4, gateways=1, seed=int(time.time()), patience=120)
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +358,34 @@ def test_a_locked_database(tmp_path: Path) -> None:
         assert ended(gateway, submit(gateway, "testing.double", n=3).id).state == "succeeded"
     finally:
         gateway.stop()
+
+
+def test_a_claim_of_which_the_database_did_not_tell(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes away between its commit and its answer: the job runs nowhere, until it is queued again."""
+    from colonnade.gateway import queue
+    from colonnade.gateway.store import Unavailable
+
+    usual, claim = gateway.store.write, queue.claim
+    unheard: list[str] = []
+
+    def claiming(*given: Any, **options: Any) -> list[queue.Claim]:
+        found = claim(*given, **options)
+        unheard.extend(one.id for one in found)
+        return found
+
+    @contextmanager
+    def deaf() -> Iterator[Any]:
+        before = len(unheard)
+        with usual() as session:
+            yield session
+        if before < len(unheard) == 1:
+            raise Unavailable("The database went away.")
+
+    monkeypatch.setattr(queue, "claim", claiming)
+    monkeypatch.setattr(gateway.store, "write", deaf)
+    row = ended(gateway, submit(gateway, "testing.double", n=5).id)
+    assert unheard == [row.id, row.id]
+    assert (row.state, row.attempt, row.lost) == ("succeeded", 2, 0)
 
 
 # --- a scheduler elsewhere -----------------------------------------------------------------------

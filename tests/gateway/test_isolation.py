@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ended, settings, submit, until
+from harness import PLUGIN, ended, settings, submit, until
 
 from colonnade import runner
-from colonnade.gateway import enclosure
+from colonnade.gateway import caches, enclosure
 from colonnade.gateway.core import Gateway
 
 
@@ -64,6 +65,33 @@ def test_a_job_sees_neither_the_gateway_nor_the_network(gateway: Gateway, port: 
     assert str(engine.parent) not in found["written"]
     assert "/etc" not in found["written"]
     assert not (gateway.settings.data / "written").exists() and not (tmp_path / "written").exists()
+
+
+def test_compiled_functions_have_a_cache_that_is_the_jobs_own(gateway: Gateway) -> None:
+    left = Path(PLUGIN, "__pycache__")
+    before = sorted(left.glob("*.nb?"))
+    assert seen(gateway, "testing.compiled", n=21)["value"]["value"] == 42
+    assert sorted(left.glob("*.nb?")) == before
+
+
+@pytest.mark.slow
+def test_what_the_owner_compiled_is_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "inner.py").write_text(Path(PLUGIN, "colonnade_compiled.py").read_text())
+    code = "from package.inner import twice; twice(4); print(sum(twice.stats.cache_hits.values()))"
+
+    def hits(**variables: str) -> int:
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)} | variables
+        done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True)
+        return int(done.stdout)
+
+    assert (hits(), hits()) == (0, 1)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(caches.colonnade, "__file__", str(package / "__init__.py"))
+    assert hits(**caches.own(scratch)) == 1
 
 
 def test_a_service_that_asks_has_a_network(gateway: Gateway, port: int) -> None:

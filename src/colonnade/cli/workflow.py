@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,11 @@ import yaml
 from cyclopts import App, Parameter
 from rich.text import Text
 
-from colonnade.cli.output import DONE, FAILED, STOPPED, answer, engines_to, out, say
+from colonnade.cli.output import DONE, FAILED, STOPPED, answer, engines_to, err, out, say
+from colonnade.client import Client, RemoteWorkflow
 from colonnade.errors import BadInput, ColonnadeError, Problem
 from colonnade.job import Event
-from colonnade.workflows import crate, document, examples, local, picture, plan
+from colonnade.workflows import crate, document, examples, local, picture, plan, references
 from colonnade.workflows.document import Workflow
 from colonnade.workflows.state import StepState
 
@@ -23,6 +25,7 @@ app = App(
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Answer with one JSON document.")]
+Url = Annotated[str | None, Parameter(name="--url", help="The gateway (default: the one of the last login).")]
 Set = Annotated[list[str] | None, Parameter(name="--set", help="NAME=VALUE (YAML) in place of an input's own value.")]
 
 
@@ -87,6 +90,112 @@ def run(file: str, /, *, output: Path | None = None, set: Set = None, json: Json
             say(made.error)
         out().print(Text(f"\nRuns, picture and RO-Crate: {folder}"), soft_wrap=True)
     return DONE if made.state == "succeeded" else FAILED
+
+
+@app.command
+def submit(
+    file: str, /, *, set: Set = None, title: str = "", wait: bool = False, json: Json = False, url: Url = None
+) -> int:
+    """Run a workflow on a gateway; the files beside it that it names are uploaded.
+
+    Parameters
+    ----------
+    file
+        Its YAML file, or the name of a carried example.
+    title
+        A name for this run of it.
+    wait
+        Stay until it has ended.
+    """
+    workflow, beside = _read(file)
+    inputs = _given(set)
+    values = workflow.given(inputs).model_dump(mode="json", exclude_defaults=True)
+    names = sorted(references.files_named(values))
+    missing = [name for name in names if not (beside / name).is_file()]
+    if missing:
+        sentence = f"There is no file {missing[0][:120]!r} beside the workflow."
+        raise BadInput([Problem("document", sentence, missing[0])])
+    with Client(url) as client:
+        sent = client.submit_workflow(values, files={name: beside / name for name in names}, title=title)
+        if wait:
+            sent = _watch(client, sent.id, silent=json)
+    return _tell(sent, json)
+
+
+@app.command
+def status(workflow: str, /, *, watch: bool = False, json: Json = False, url: Url = None) -> int:
+    """How a workflow on a gateway is.
+
+    Parameters
+    ----------
+    workflow
+        The id that `colonnade workflow submit` printed.
+    watch
+        Stay until it has ended.
+    """
+    with Client(url) as client:
+        found = _watch(client, workflow, silent=json) if watch else client.workflow(workflow)
+    return _tell(found, json)
+
+
+@app.command
+def cancel(workflow: str, /, *, json: Json = False, url: Url = None) -> int:
+    """End a workflow on a gateway, with its jobs.
+
+    Parameters
+    ----------
+    workflow
+        The id that `colonnade workflow submit` printed.
+    """
+    with Client(url) as client:
+        _tell(client.cancel_workflow(workflow), json)
+    return DONE
+
+
+@app.command
+def fetch(workflow: str, directory: Path, /, *, url: Url = None) -> int:
+    """Bring a workflow that has ended here, with its runs, into a folder in which it can be run again.
+
+    Parameters
+    ----------
+    workflow
+        The id that `colonnade workflow submit` printed.
+    directory
+        Folder, empty or absent.
+    """
+    with tempfile.TemporaryDirectory(prefix="colonnade-") as folder, Client(url) as client:
+        return import_crate(client.fetch_workflow(workflow, Path(folder) / "crate.zip"), directory)
+
+
+def _watch(client: Client, id: str, *, silent: bool) -> RemoteWorkflow:
+    """Stay with a workflow, telling each change of a step; leaving it does not end it."""
+    told: dict[str, str] = {}
+
+    def tell(event: dict[str, Any]) -> None:
+        for step in event.get("steps", ()):
+            if not silent and told.get(step["name"]) != step["says"]:
+                told[step["name"]] = step["says"]
+                err().print(Text(f"{step['name']}: {step['says']}"), soft_wrap=True)
+
+    try:
+        return client.wait_workflow(id, tell)
+    except KeyboardInterrupt:
+        say(f"Not watching any more; it goes on (`colonnade workflow cancel {id}` ends it).")
+        raise SystemExit(STOPPED) from None
+
+
+def _tell(found: RemoteWorkflow, json: bool) -> int:
+    if json:
+        answer(found.model_dump(mode="json"))
+    else:
+        out().print(Text(f"{found.id}  {found.title}  {found.state}"), soft_wrap=True)
+        for step in found.steps:
+            out().print(Text(f"  {step.name}: {step.error or step.says}"), soft_wrap=True)
+        for name, value in found.outputs.items():
+            _show(name, value)
+        if found.error:
+            say(found.error)
+    return FAILED if found.state in ("failed", "cancelled") else DONE
 
 
 def _show(name: str, value: Any) -> None:

@@ -16,6 +16,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "clients": ["AsyncClient", "Client"],
-        "models": ["GatewayError", "RemoteJob", "RemoteResult", "RemoteService"],
+        "models": ["GatewayError", "RemoteJob", "RemoteResult", "RemoteService", "RemoteWorkflow"],
     },
 )

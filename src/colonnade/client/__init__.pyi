@@ -4,3 +4,4 @@ from colonnade.client.models import GatewayError as GatewayError
 from colonnade.client.models import RemoteJob as RemoteJob
 from colonnade.client.models import RemoteResult as RemoteResult
 from colonnade.client.models import RemoteService as RemoteService
+from colonnade.client.models import RemoteWorkflow as RemoteWorkflow

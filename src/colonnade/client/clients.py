@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from colonnade.archives import unpack
 from colonnade.client import credentials, flows
 from colonnade.client.flows import Call, EventReader, Flow, Progress
-from colonnade.client.models import GatewayError, RemoteJob, RemoteResult, RemoteService
+from colonnade.client.models import GatewayError, RemoteJob, RemoteResult, RemoteService, RemoteWorkflow
 from colonnade.errors import ColonnadeError
 from colonnade.inputs import FileSource, local_file
 from colonnade.runner import Run, load
@@ -47,9 +47,9 @@ class _Base:
             headers["authorization"] = f"Bearer {self.gateway.token}"
         return {"base_url": self.url, "headers": headers, "timeout": TIMEOUT}
 
-    def _event_call(self, id: str, reader: EventReader) -> dict[str, Any]:
+    def _event_call(self, path: str, reader: EventReader) -> dict[str, Any]:
         headers = {"accept": "text/event-stream"} | ({"last-event-id": reader.last} if reader.last else {})
-        return {"method": "GET", "url": flows.job_path(id, "events"), "headers": headers}
+        return {"method": "GET", "url": path, "headers": headers}
 
     def _lost(self, error: httpx.HTTPError) -> GatewayError:
         return GatewayError(f"The gateway at {self.url} cannot be reached ({_why(error)}).")
@@ -171,10 +171,13 @@ class Client(_Base):
 
     def events(self, id: str) -> Iterator[dict[str, Any]]:
         """A job's events from the first on, as they happen, until it has ended."""
+        return self._events(flows.job_path(id, "events"), lambda: self.status(id).ended)
+
+    def _events(self, path: str, ended: Callable[[], bool]) -> Iterator[dict[str, Any]]:
         reader, lost = EventReader(), 0
         while True:
             try:
-                with self._http.stream(**self._event_call(id, reader)) as response:
+                with self._http.stream(**self._event_call(path, reader)) as response:
                     if response.status_code >= 400:
                         response.read()
                         self._read(response)
@@ -188,7 +191,7 @@ class Client(_Base):
                 if lost > RETRIES:
                     raise self._lost(error) from None
             else:
-                if self.status(id).ended:
+                if ended():
                     return
             time.sleep(PAUSE)
 
@@ -238,6 +241,43 @@ class Client(_Base):
     def delete(self, id: str) -> None:
         """Remove a job that has ended, with its files."""
         self._run(flows.delete(id))
+
+    def submit_workflow(
+        self,
+        document: Mapping[str, Any],
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        files: Mapping[str, Path] | None = None,
+        title: str = "",
+    ) -> RemoteWorkflow:
+        """Start a workflow; `files` are uploaded first.
+
+        Args:
+            document: the workflow as plain values.
+            inputs: values in place of the workflow's own.
+            files: by the names that `file:NAME` has in the document.
+            title: a name for this run of it.
+        """
+        return self._run(flows.submit_workflow(document, inputs or {}, files or {}, title))
+
+    def workflow(self, id: str) -> RemoteWorkflow:
+        """A workflow as it is now."""
+        return self._run(flows.workflow(id))
+
+    def wait_workflow(self, id: str, progress: Progress | None = None) -> RemoteWorkflow:
+        """Stay until a workflow has ended; `progress` is called with its state at each change."""
+        for event in self._events(flows.workflow_path(id, "events"), lambda: self.workflow(id).ended):
+            if progress is not None:
+                progress(event)
+        return self.workflow(id)
+
+    def fetch_workflow(self, id: str, target: Path) -> Path:
+        """Save a workflow that has ended, with all its runs, as a Workflow Run RO-Crate (zip)."""
+        return self._run(flows.crate(id, target))
+
+    def cancel_workflow(self, id: str) -> RemoteWorkflow:
+        """End a workflow and its jobs; one that has ended already stays as it is."""
+        return self._run(flows.cancel_workflow(id))
 
     def jobs(self, *, state: str | None = None, service: str | None = None) -> Iterator[RemoteJob]:
         """All jobs, newest first; further pages are fetched as they are reached."""
@@ -328,10 +368,18 @@ class AsyncClient(_Base):
 
     async def events(self, id: str) -> AsyncIterator[dict[str, Any]]:
         """See `Client.events`."""
+
+        async def ended() -> bool:
+            return (await self.status(id)).ended
+
+        async for event in self._events(flows.job_path(id, "events"), ended):
+            yield event
+
+    async def _events(self, path: str, ended: Callable[[], Awaitable[bool]]) -> AsyncIterator[dict[str, Any]]:
         reader, lost = EventReader(), 0
         while True:
             try:
-                async with self._http.stream(**self._event_call(id, reader)) as response:
+                async with self._http.stream(**self._event_call(path, reader)) as response:
                     if response.status_code >= 400:
                         await response.aread()
                         self._read(response)
@@ -345,7 +393,7 @@ class AsyncClient(_Base):
                 if lost > RETRIES:
                     raise self._lost(error) from None
             else:
-                if (await self.status(id)).ended:
+                if await ended():
                     return
             await asyncio.sleep(PAUSE)
 
@@ -383,6 +431,40 @@ class AsyncClient(_Base):
     async def delete(self, id: str) -> None:
         """See `Client.delete`."""
         await self._run(flows.delete(id))
+
+    async def submit_workflow(
+        self,
+        document: Mapping[str, Any],
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        files: Mapping[str, Path] | None = None,
+        title: str = "",
+    ) -> RemoteWorkflow:
+        """See `Client.submit_workflow`."""
+        return await self._run(flows.submit_workflow(document, inputs or {}, files or {}, title))
+
+    async def workflow(self, id: str) -> RemoteWorkflow:
+        """See `Client.workflow`."""
+        return await self._run(flows.workflow(id))
+
+    async def wait_workflow(self, id: str, progress: Progress | None = None) -> RemoteWorkflow:
+        """See `Client.wait_workflow`."""
+
+        async def ended() -> bool:
+            return (await self.workflow(id)).ended
+
+        async for event in self._events(flows.workflow_path(id, "events"), ended):
+            if progress is not None:
+                progress(event)
+        return await self.workflow(id)
+
+    async def fetch_workflow(self, id: str, target: Path) -> Path:
+        """See `Client.fetch_workflow`."""
+        return await self._run(flows.crate(id, target))
+
+    async def cancel_workflow(self, id: str) -> RemoteWorkflow:
+        """See `Client.cancel_workflow`."""
+        return await self._run(flows.cancel_workflow(id))
 
     async def jobs(self, *, state: str | None = None, service: str | None = None) -> AsyncIterator[RemoteJob]:
         """See `Client.jobs`."""

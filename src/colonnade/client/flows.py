@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from colonnade.client.models import GatewayError, RemoteJob, RemoteResult, RemoteService
+from colonnade.client.models import GatewayError, RemoteJob, RemoteResult, RemoteService, RemoteWorkflow
 from colonnade.errors import BadInput, JobFailed, Problem, UnknownService
 from colonnade.inputs import FileSource, InputFile, local_file
 from colonnade.runner import results_of
@@ -176,6 +176,35 @@ def jobs_page(
     query |= {key: value for key, value in (("after", after), ("state", state), ("service", service)) if value}
     answer = yield Call("GET", f"{PREFIX}/jobs", query)
     return [RemoteJob.model_validate(item) for item in answer["jobs"]], answer["next"]
+
+
+def workflow_path(id: str, *parts: str) -> str:
+    """The path of a workflow, or of something of it."""
+    return "/".join([f"{PREFIX}/workflows", quote(id, safe=""), *parts])
+
+
+def submit_workflow(
+    document: Mapping[str, Any], inputs: Mapping[str, Any], files: Mapping[str, Path], title: str
+) -> Flow[RemoteWorkflow]:
+    """Upload the files that come with a document, then start it."""
+    uploads = {}
+    for name, path in files.items():
+        uploads[name] = yield from _uploaded(path, local_file)
+    body = {"document": document, "inputs": inputs, "files": uploads} | ({"title": title} if title else {})
+    return RemoteWorkflow.model_validate((yield Call("POST", f"{PREFIX}/workflows", body=body)))
+
+
+def workflow(id: str) -> Flow[RemoteWorkflow]:
+    return RemoteWorkflow.model_validate((yield Call("GET", workflow_path(id))))
+
+
+def cancel_workflow(id: str) -> Flow[RemoteWorkflow]:
+    return RemoteWorkflow.model_validate((yield Call("POST", workflow_path(id, "cancel"))))
+
+
+def crate(id: str, target: Path) -> Flow[Path]:
+    yield Call("GET", workflow_path(id, "crate"), save=target)
+    return target
 
 
 def refusal(status: int, content: bytes, url: str) -> Exception:

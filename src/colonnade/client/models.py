@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from colonnade.errors import ColonnadeError
+from colonnade.workflows.state import StepState
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -65,6 +66,23 @@ class RemoteJob(_Answer):
     @property
     def ended(self) -> bool:
         """Whether the job will not change any more."""
+        return self.state in FINAL
+
+
+class RemoteWorkflow(_Answer):
+    """A workflow of a gateway as it was when asked for; `outputs` are filled once it has succeeded."""
+
+    id: str
+    title: str
+    state: str
+    error: str = ""
+    note: str = ""
+    steps: list[StepState] = Field(default_factory=list)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the workflow will not change any more."""
         return self.state in FINAL
 
 

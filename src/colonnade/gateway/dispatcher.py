@@ -66,6 +66,8 @@ class Dispatcher:
         self._outcomes: deque[tuple[Claim, Outcome]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._halted = threading.Event()  # set with `_stopping`: a pause is then over
+        self._in_doubt = False  # whether the database may hold claims that this gateway never heard of
         self._thread = threading.Thread(target=self._loop, name="colonnade-dispatcher", daemon=True)
         self._due: dict[str, float] = {}
 
@@ -78,6 +80,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Take no more jobs, end those that run, queue them again."""
         self._stopping = True
+        self._halted.set()
         self.wake()
         self._thread.join(timeout=2 * self._settings.busy_timeout)
         self.engine.stop()
@@ -119,16 +122,18 @@ class Dispatcher:
                 if not away:  # said once, not for every try
                     log.warning("%s", error)
                 away = min(2 * away, AWAY) or 0.2
-                time.sleep(away)
+                self._halted.wait(away)
                 self.wake()
             except Exception:
                 log.exception("The dispatcher stumbled; it goes on.")
-                time.sleep(1.0)
+                self._halted.wait(1.0)
             self._wake.wait(self._settings.poll)
             self._wake.clear()
 
     def _turn(self) -> None:
         self._record_outcomes()
+        if self._in_doubt:
+            self._give_back_unheard()
         if self._is_due("heartbeat", self._settings.heartbeat):
             self._heartbeat()
             self._recover()
@@ -150,9 +155,11 @@ class Dispatcher:
                 self._take(free, pool)
 
     def _take(self, free: int, pool: Pool) -> None:
+        self._in_doubt = True
         with self._store.write() as session:
             fair = self._office.fair() if self._office is not None else None
             claims = queue.claim(session, self.id, free, together=pool.together, fair=fair, services=pool.services)
+        self._in_doubt = False
         for claim in claims:
             self._running[claim.key] = claim
             log.info("job started", extra={"job": claim.id, "attempt": claim.attempt, "service": claim.service})
@@ -160,6 +167,15 @@ class Dispatcher:
                 self._report(claim, Outcome("unstarted"))
         if claims:
             self.announce()
+
+    def _give_back_unheard(self) -> None:
+        """Queue again what was claimed when the database went away between its commit and its answer."""
+        with self._store.read() as session:
+            rows = queue.running_here(session, self.id)
+        for row in rows:
+            if f"{row.id}-{row.attempt}" not in self._running:
+                self._record(row.id, row.attempt, Outcome("unstarted"))
+        self._in_doubt = False
 
     def _record_outcomes(self) -> None:
         while self._outcomes:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from colonnade.gateway import caches
 from colonnade.gateway.order import Order
 
 MISSING = "This machine cannot isolate jobs, as the gateway asks: bubblewrap is not installed or not allowed to work."
@@ -75,6 +76,7 @@ def enter(order: Order, scratch: Path, verdict: int) -> NoReturn:
         OSError: it cannot be started.
     """
     os.set_inheritable(verdict, True)
+    os.environ.update(caches.own(scratch))
     parts = command(order, scratch, verdict)
     os.execvp(parts[0], parts)
 

@@ -27,12 +27,14 @@ Status = Literal["starting", "ready", "lost", "stopped"]
 CORES = "cores"  # the Dask resource of which a job takes as many as its service asks for
 RECONNECT = 2.0  # seconds between two attempts to reach a scheduler
 
-CONFIG = {
+CONFIG: dict[str, object] = {
     # A worker is a daemonic process otherwise, and these may not have children.
     "distributed.worker.daemon": False,
     # Dask never runs a job a second time by itself: the queue decides that.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
+    # A worker is gone when its connection is. Signs of life are counted by a clock that may be set.
+    "distributed.scheduler.worker-ttl": None,
     # Jobs are other processes, with limits of their own; the worker's own memory says nothing.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,

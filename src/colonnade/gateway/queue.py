@@ -245,6 +245,11 @@ def running_elsewhere(session: Session, gateway: str) -> list[JobRow]:
     return list(session.scalars(select(JobRow).where(JobRow.state == "running", JobRow.gateway != gateway)))
 
 
+def running_here(session: Session, gateway: str) -> list[JobRow]:
+    """Running jobs that are this gateway's."""
+    return list(session.scalars(select(JobRow).where(JobRow.state == "running", JobRow.gateway == gateway)))
+
+
 def page(
     session: Session,
     *,

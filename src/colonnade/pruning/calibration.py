@@ -43,9 +43,9 @@ def reachable(shape: Shape, lengths: Sequence[int]) -> float:
     return 1 / share_at_rates([0.0] * shape.layers, lengths, shape)
 
 
-def rates_for(target: float, shape: Shape, lengths: Sequence[int], spare_first: bool = True) -> list[float]:
+def rates_for(target: float, shape: Shape, lengths: Sequence[int]) -> list[float]:
     """Keep rates that reach a FLOPs ratio on texts of these lengths: all in the first layer, then falling linearly;
-    where that is not enough (or without `spare_first`), falling from the start.
+    where that is not enough, falling from the start.
 
     Raises:
         PruningError: it is below 1, or more than can be reached; says what can.
@@ -61,7 +61,7 @@ def rates_for(target: float, shape: Shape, lengths: Sequence[int], spare_first: 
         return 1 / share_at_rates(_schedule(shape.layers, slope, untouched), lengths, shape)
 
     steepest = 2.0 * shape.layers
-    untouched = int(spare_first and shape.layers > 1 and saving(STEEP, 1) >= target)
+    untouched = int(shape.layers > 1 and saving(STEEP, 1) >= target)
     low, high = 0.0, steepest
     for _ in range(STEPS):
         middle = (low + high) / 2
@@ -80,7 +80,6 @@ def calibrate(
     target: float,
     batch_size: int = 16,
     progress: Callable[[int], object] = lambda done: None,
-    spare_first: bool = True,
 ) -> Calibration:
     """Set the thresholds so that unlabelled texts cost `target` times fewer FLOPs.
 
@@ -92,7 +91,7 @@ def calibrate(
     """
     encoder: PrunedEncoder = model.encoder
     shape = Shape.of(encoder.config)
-    rates = rates_for(target, shape, texts.lengths, spare_first)
+    rates = rates_for(target, shape, texts.lengths)
     before = encoder.thresholds.detach().clone()
     with torch.no_grad(), encoder.set(rule="threshold", dial=1.0, bypass=0):
         walks = [_walk(encoder, texts, chosen) for chosen in batches(texts.lengths, batch_size)]

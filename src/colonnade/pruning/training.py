@@ -176,8 +176,7 @@ class _Course:
         lengths = [self.texts.lengths[k] for k in learned]
         sample = self._sample()
         if stage == "soft" and plan.target is not None:
-            # Every layer starts with scores near its θ: elsewhere a gate has no slope, and the layer would never prune.
-            calibrate(self.model, sample, 1 + START * (plan.target - 1), spare_first=False)
+            self._start(sample, 1 + START * (plan.target - 1))
         steps = plan.epochs[number] * math.ceil(len(learned) / plan.batch_size)
         optimiser, schedule = self._optimiser(plan.lr[number], steps)
         own = torch.optim.Adam([self.encoder.thresholds], lr=plan.threshold_lr) if stage == "soft" else None
@@ -207,6 +206,15 @@ class _Course:
         if stage != "dense" and plan.target is not None and self.encoder.rule.rule == "threshold":
             self.model.eval()
             self._meet(sample)
+
+    def _start(self, sample: Encoded, saving: float) -> None:
+        """Thresholds that rise with the layer (as in arXiv:2107.00910), so that early layers, which other tokens still
+        read from, keep most; where only pruning from the start saves as much, calibrated ones."""
+        self.model.set_thresholds([k / self.shape.layers for k in range(self.shape.layers)])
+        try:
+            fit_dial(self.model, sample, saving)
+        except PruningError:
+            calibrate(self.model, sample, saving)
 
     def _meet(self, sample: Encoded) -> Calibration:
         """Bring the hard gates to the target: soft ones only approach it, and tuned weights have other scores."""

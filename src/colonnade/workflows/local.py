@@ -40,13 +40,14 @@ def check(workflow: Workflow, beside: Path) -> None:
 
     Args:
         workflow: the document.
-        beside: where `file:NAME` is looked for.
+        beside: where `file:NAME` is looked for, or in `files` there.
     """
 
     def file(name: str) -> str:
-        if not (beside / name).is_file():
-            raise BadReference(f"There is no file {name[:120]!r} beside the workflow.")
-        return str(beside / name)
+        for path in (beside / name, beside / "files" / safe_name(name)):  # the second in a folder that was run
+            if path.is_file():
+                return str(path)
+        raise BadReference(f"There is no file {name[:120]!r} beside the workflow.")
 
     plan.check(workflow, Scope(workflow.inputs, {}, file, lambda path: Path(path).read_bytes()))
 

@@ -142,6 +142,14 @@ def fill(value: Any, scope: Scope) -> Any:
     return "${".join(pieces)
 
 
+def files_named(value: Any) -> set[str]:
+    """The names behind `file:` in what a document holds."""
+    if isinstance(value, str):
+        return {value.removeprefix(FILE)} if value.startswith(FILE) else set()
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return {name for part in parts for name in files_named(part)}
+
+
 def _named_files(value: Any, scope: Scope) -> Any:
     if isinstance(value, str) and value.startswith(FILE):
         return scope.file(value.removeprefix(FILE))

@@ -97,6 +97,16 @@ def steps(inputs: Steps, job: Job) -> Value:
     return _value(state["sum"])
 
 
+COMPILER = Resources(cores=1, memory="1 GiB", walltime=timedelta(seconds=120))
+
+
+@service("testing.compiled", title="Compiled", summary="Calls a function of numba.", paper="none", resources=COMPILER)
+def compiled(inputs: Number, job: Job) -> Value:
+    from colonnade_compiled import twice
+
+    return _value(twice(inputs.n))
+
+
 PATIENT = Resources(cores=1, memory="300 MiB", walltime=timedelta(minutes=4))
 
 
@@ -104,6 +114,11 @@ PATIENT = Resources(cores=1, memory="300 MiB", walltime=timedelta(minutes=4))
 def patient(inputs: Seconds, job: Job) -> Value:
     time.sleep(inputs.seconds)
     return _value(inputs.seconds)
+
+
+@service("testing.long_steps", title="Long", summary="The same for minutes.", paper="none", resources=PATIENT)
+def long_steps(inputs: Steps, job: Job) -> Value:
+    return steps(inputs, job)
 
 
 class Walk(Outputs):
