@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import colonnade.multilingual.services
-from colonnade.errors import BadInput
+from colonnade.errors import BadInput, JobFailed
 from colonnade.runner import run
 from colonnade.service import get
 
@@ -190,3 +190,14 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         results(
             "audit", {"tokenizer": str(tmp_path / "tokenizer.json"), "text": str(EXAMPLES / "flores5.tsv")}, tmp_path
         )
+
+
+def test_too_few_sentences_and_a_word_without_tag_are_told_in_the_owners_words(tmp_path: Path) -> None:
+    few, untagged = tmp_path / "few.tsv", tmp_path / "untagged.tsv"
+    few.write_text("eng\tdeu\n" + "Yes\tJa\n" * 3)
+    untagged.write_text("the\tDET\nhouse\n")
+    with pytest.raises(JobFailed, match="there are 3 aligned sentences, but retrieval needs at least 10"):
+        results("retrieval", {"text": str(few), "model": "ngrams"}, tmp_path / "a")
+    inputs = {"train": str(untagged), "tests": str(EXAMPLES / "upos-tests.zip"), "model": "ngrams", "layers": "last"}
+    with pytest.raises(JobFailed, match=r"train: line 2 of 'untagged.tsv' has a word but no tag: 'house'"):
+        results("transfer", inputs, tmp_path / "b")

@@ -103,7 +103,7 @@ def _by_code(tag: str) -> Any:
 
 def _suggest(text: str) -> str:
     near = difflib.get_close_matches(text.strip().lower(), _KNOWN, n=3, cutoff=0.5)
-    return f"; did you mean {', '.join(near)}?" if near else "; give an ISO 639 code such as deu, or an English name"
+    return f" (did you mean {' or '.join(near)}?)" if near else "; give an ISO 639 code such as deu, or an English name"
 
 
 _NAMES = (

@@ -18,11 +18,13 @@ from colonnade.multilingual.services.common import (
 from colonnade.results import Artifact, Estimate, Figure, Outputs, Table
 from colonnade.service import Resources
 
+FEWEST = 10  # sentences: with fewer, an interval of P@1 says nothing
+
 
 class RetrievalInputs(AlignedInputs):
     """Aligned sentences, an encoder, and how to search."""
 
-    sentences: int = Param(1000, title="Sentences", ge=10, le=5000, help="The first so many are taken.")
+    sentences: int = Param(1000, title="Sentences", ge=FEWEST, le=5000, help="The first so many are taken.")
     metric: Literal["cosine", "csls", "margin"] = Param(
         "cosine", title="Score", help="csls and margin correct for sentences that are near to everything."
     )
@@ -67,10 +69,12 @@ def retrieval(inputs: RetrievalInputs, job: Job) -> RetrievalOutputs:
     """
     from colonnade.multilingual import plots
     from colonnade.multilingual.encoders import NgramEncoder
+    from colonnade.multilingual.errors import enough
     from colonnade.multilingual.evaluate import control_verdict
     from colonnade.multilingual.evaluate import retrieval as run
 
     text = inputs.aligned().head(inputs.sentences)
+    enough("aligned sentences", len(text), FEWEST, "retrieval")
     encoder = inputs.encoder(job)
     layers = chosen_layers(inputs.layers, encoder)
     found = run(

@@ -213,6 +213,7 @@ def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
     from colonnade.multilingual.data import read_sib, read_squad, read_wikiann, read_words, read_xnli
     from colonnade.multilingual.data.bundle import from_zip
     from colonnade.multilingual.data.classes import Labelled
+    from colonnade.multilingual.errors import MultilingualError
 
     def head(one: Any, n: int) -> Any:
         if isinstance(one, Labelled):
@@ -226,7 +227,10 @@ def _read(inputs: TransferInputs) -> tuple[Any, dict[str, Any]]:
         "pairs": read_xnli,
         "questions": lambda path: read_squad(path)[0],
     }[inputs.task]
-    train = read(inputs.train.path)
+    try:
+        train = read(inputs.train.path)
+    except MultilingualError as error:  # the file is stored under another name than its owner's
+        raise MultilingualError(f"train: {error}".replace(inputs.train.path.name, inputs.train.name)) from None
     tests = from_zip(inputs.tests.path, lambda files: {code: read(path) for code, path in files.items()})
     return head(train, inputs.train_sentences), {c: head(one, inputs.test_sentences) for c, one in tests.items()}
 
