@@ -28,6 +28,7 @@ from colonnade.gateway.workflows import api as workflow_api
 from colonnade.gateway.workflows import pages as workflow_pages
 
 CLOSING = 3  # seconds that open connections get when the server stops
+KEEP_ALIVE = 75  # seconds that an idle connection stays: longer than nginx (60) and browsers keep using it
 
 
 def create_app(source: Settings | Gateway | None = None) -> FastAPI:
@@ -158,6 +159,7 @@ def serve(settings: Settings) -> int:
         app,
         access_log=False,
         log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE,
         log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         timeout_graceful_shutdown=CLOSING,
         server_header=False,
