@@ -46,14 +46,18 @@ def main():
     lines = [one.ids for one in tokenizer.encode_batch(text, add_special_tokens=False)]
     other = [row[3] for row in cells if row[0] == args.held_out]
     held = [one.ids for one in tokenizer.encode_batch(other, add_special_tokens=False)]
-    shape = dict(zip(("layers", "hidden", "heads", "feedforward"), args.shape, strict=True))
-    plan = Plan(**shape, width=args.width, tokens=args.tokens, steps=args.steps, rate=args.rate, share=args.share,
-                alpha=1.0)  # fmt: skip
+    plan = plan_of(args)
     done = {(row["setting"], row["seed"]) for row in read(args.out / "rows.jsonl")}
     for seed in args.seeds:
         for name in args.settings:
             if (name, seed) not in done:
                 run(name, replace(plan, seed=seed), lines, held, tokenizer, args)
+
+
+def plan_of(args):
+    shape = dict(zip(("layers", "hidden", "heads", "feedforward"), args.shape, strict=True))
+    return Plan(**shape, width=args.width, tokens=args.tokens, steps=args.steps, rate=args.rate, share=args.share,
+                alpha=1.0)  # fmt: skip
 
 
 def arguments():

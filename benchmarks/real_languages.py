@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fake_english import add, load, read, save
+from fake_english import add, load, plan_of, read, save
 
 from colonnade.multilingual import tokens
 from colonnade.multilingual.data import Parallel, read_bible, read_conllu
 from colonnade.multilingual.encoders import NgramEncoder, TransformerEncoder, random_twin
 from colonnade.multilingual.encoders.base import Encoder
 from colonnade.multilingual.evaluate import retrieval, tag_transfer
-from colonnade.multilingual.pretrain import PackedBert, Plan, encode, save_folder, train
+from colonnade.multilingual.pretrain import PackedBert, encode, save_folder, train
 
 OBJECTIVES = {"mlm": {"mlm": 1.0}, "tlm": {"mlm": 1.0, "tlm": 1.0}, "monolingual": {"mlm": 1.0}}
 PUD = {"eng": "en", "spa": "es", "por": "pt", "fin": "fi", "deu": "de", "hin": "hi"}
@@ -42,9 +42,7 @@ def main():
         for part in (slice(cut), slice(cut, None))
     )
     tokenizer = tokens.train_bpe([line for one in kept.sentences.values() for line in one], args.vocabulary)
-    shape = dict(zip(("layers", "hidden", "heads", "feedforward"), args.shape, strict=True))
-    plan = Plan(**shape, width=args.width, tokens=args.tokens, steps=args.steps, rate=args.rate, share=args.share,
-                alpha=1.0)  # fmt: skip
+    plan = plan_of(args)
     done = {(row["setting"], row["seed"]) for row in read(args.out / "rows.jsonl")}
     for seed in args.seeds:
         for name in args.settings:
